@@ -1,0 +1,25 @@
+"""Tests of nbs/paper/00_tables.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import pytest
+
+from prism_repro.paper.tables import MARKS, TABLE_1_SETTING, Printed, short_horizon_mean, table_1, table_1_dim
+
+
+def test_every_number_says_how_it_is_known():
+    for s in TABLE_1_SETTING:
+        assert s.mark in MARKS and (s.value is None) == (s.mark == "unknown"), s
+    assert table_1("NoPool", "MF", "truncated") == Printed(73.1, "paper", "Table 1, NoPool, truncated ResNet-18, MF")
+    assert [table_1_dim(p).value for p in ("SSPool", "AvgPool", "MaxPool", "NoPool")] == [64, 512, 512, 4608]
+
+
+def test_what_is_not_printed_is_refused_or_unknown():
+    with pytest.raises(KeyError, match="no entry PRISM / FM / standard"):
+        table_1("PRISM")
+    with pytest.raises(KeyError, match="Its rows are SSPool"):
+        table_1("SSPool", "DDPM")
+    assert short_horizon_mean("TDCA").value is None
+    with pytest.raises(ValueError, match="exactly when"):
+        Printed(None, "paper", "Table 6")
+    with pytest.raises(ValueError, match="has the mark"):
+        Printed(1.0, "guess", "Table 6")
