@@ -1,0 +1,47 @@
+"""Tests of nbs/results/81_statistics.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import math
+
+import pytest
+
+from prism_repro.results.statistics import pool, wilson
+
+
+def record_of(*measurements, seeds=(0,)):
+    keys = ("seed", "checkpoint", "weights", "episodes")
+    rows = [dict(zip(keys, (s, c, w, [dict(seed=i, success=bool(x)) for i, x in enumerate(e)]))) for s, c, w, e in measurements]
+    return dict(cell="synthetic", config=dict(seeds=list(seeds)), measurements=rows)
+
+
+@pytest.mark.parametrize("k, n", [(1, 1), (3, 7), (27, 50), (199, 200)])
+def test_wilson_solves_its_equation(k, n):
+    z = 1.959963984540054
+    for p in wilson(k, n):
+        assert math.isclose(abs(k / n - p), z * math.sqrt(p * (1 - p) / n), abs_tol=1e-9)
+    assert wilson(k, n, 0.5)[0] > wilson(k, n)[0]
+
+
+@pytest.mark.parametrize("k, n", [(0, 0), (5, 4), (-1, 3)])
+def test_impossible_counts_are_refused(k, n):
+    with pytest.raises(ValueError, match="have no success rate"):
+        wilson(k, n)
+
+
+def test_headline_reads_the_last_ema_checkpoint_only():
+    record = record_of((0, "last", "ema", [1, 0]), (0, "last", "raw", [1, 1]), (0, "step_10", "ema", [1, 1]))
+    assert (pool(record).k, pool(record).n, pool(record).std, pool(record).checkpoints) == (1, 2, None, 2)
+    assert pool(record, "max").k == 2 and pool(record, "max").optimistic and not pool(record).optimistic
+
+
+def test_a_seed_without_a_last_checkpoint_is_an_error():
+    record = record_of((0, "last", "ema", [1]), (1, "step_10", "ema", [1]), seeds=(0, 1))
+    with pytest.raises(ValueError, match="seed 1 has no measurement of checkpoint 'last'"):
+        pool(record)
+    with pytest.raises(ValueError, match="rule 'best' is unknown"):
+        pool(record, "best")
+
+
+def test_std_is_the_sample_deviation():
+    record = record_of((0, "last", "ema", [1, 1, 0, 0]), (1, "last", "ema", [1, 1, 1, 1]), seeds=(0, 1))
+    assert math.isclose(pool(record).std, math.sqrt(2) * 0.25)
