@@ -1,0 +1,73 @@
+# prism_repro: `make repro` regenerates the results, `make test` runs every test. Both set the environment up when it is missing.
+#
+#   PYTHON       the interpreter that .venv is made with (constraints.txt was resolved for Python 3.11)
+#   TORCH_INDEX  where pip finds the torch build you want; empty: pip's own default. See README, "Choosing a torch build".
+#   PROFILE      which profile `make repro` runs: quick (default) or a folder of profiles/
+PYTHON ?= python3.11
+TORCH_INDEX ?=
+PROFILE ?= quick
+
+VENV := .venv
+READY := $(VENV)/.ready
+GL := work/gl-backend
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONNOUSERSITE := 1
+PIPELINE := $(if $(filter quick,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
+
+.PHONY: help setup repro test docs bench export lock clean system-deps hooks
+help:
+	@grep -E '^# |^#   ' Makefile | head -6; echo; echo "targets: setup repro test docs bench export lock system-deps clean"
+
+setup: $(READY)
+$(READY): constraints.txt settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "prism_repro needs Python 3.11 or newer; '$(PYTHON)' is missing or older. Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install -q -c constraints.txt --index-url $(TORCH_INDEX) torch)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[sim,repro,docs,dev]'
+	@touch $@
+
+# The doctor renders a frame of a real task with each OpenGL back end and writes down the fastest; without one it stops here and says what to type.
+$(GL): $(READY)
+	@prism-repro doctor --write $@
+
+repro: $(READY) $(GL)
+	@test -f $(PIPELINE) || { echo "There is no profile '$(PROFILE)'; there are: quick $(notdir $(wildcard profiles/*))"; exit 1; }
+	@git update-index --skip-worktree dvc.lock 2>/dev/null || true # the quick profile's lock is this machine's own
+	MUJOCO_GL=$$(cat $(GL)) dvc repro $(PIPELINE)
+
+test: $(READY) $(GL)
+	prism-repro check
+	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --do_print --timing
+	MUJOCO_GL=$$(cat $(GL)) pytest -q --durations=15
+
+docs: $(READY)
+	prism-repro docs
+
+bench: $(READY) $(GL)
+	MUJOCO_GL=$$(cat $(GL)) python bench/bench.py
+
+# Everything that is generated from the notebooks: the package, the tests, the README.
+export: $(READY)
+	nbdev_export && nbdev_clean && prism-repro export-tests && prism-repro readme
+
+# The merge driver and git hooks that keep notebooks clean (once per clone, for people who write them).
+hooks: $(READY)
+	nbdev_install_hooks
+
+# Resolve the environment anew, inside the pins that settings.ini and constraints.in give.
+lock:
+	rm -rf work/lock && $(PYTHON) -m venv work/lock
+	work/lock/bin/python -m pip install -q -c constraints.in -e '.[sim,repro,docs,dev]'
+	{ grep '^#' constraints.in; work/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^prism'; } > constraints.txt
+	rm -rf work/lock
+
+# Debian and Ubuntu: Mesa's software OpenGL (EGL and OSMesa), and Chromium for the test that opens the site.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+system-deps:
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri libosmesa6 chromium chromium-driver >/dev/null
+	@rm -f $(GL)
+
+clean:
+	rm -rf _proc _docs _site _site_src build dist *.egg-info .pytest_cache

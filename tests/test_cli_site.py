@@ -1,0 +1,164 @@
+"""Tests of nbs/cli/93_site.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from prism_repro.cli.site import build_site, check_site, main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def write_repository(root, **pages):
+    "A repository with one notebook a page: {name: its prose}."
+    (root / "nbs").mkdir(parents=True)
+    (root / "settings.ini").write_text(
+        "[DEFAULT]\ntitle = toy\nauthor = me\ncopyright = 2026, me\ndescription = A toy\nlib_name = toy\nnbs_path = nbs\n"
+    )
+    for name, prose in pages.items():
+        cells = [{"cell_type": "markdown", "source": prose, "metadata": {}}]
+        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (root / "nbs" / f"{name}.ipynb").write_text(json.dumps(notebook))
+
+
+def test_a_failed_build_says_where_and_keeps_the_last_site(tmp_path, capsys):
+    write_repository(tmp_path / "r", index="# Toy", b="# B\n\nSee [the licence](../LICENSE).")
+    (tmp_path / "r/LICENSE").write_text("MIT")
+    site = build_site(tmp_path / "r", tmp_path / "site")
+    before = (site / "b.html").read_text()
+    write_repository(tmp_path / "s", index="# Toy", b="# B\n\nSee [nothing](gone.ipynb).")
+    assert main(["--root", str(tmp_path / "s"), "--out", str(site)]) == 1
+    message = capsys.readouterr().err
+    assert "nbs/b.ipynb" in message and "gone.ipynb" in message
+    assert (site / "b.html").read_text() == before and check_site(site) == []
+
+
+def test_a_folder_that_is_no_site_is_not_overwritten(tmp_path):
+    write_repository(tmp_path, index="# Toy")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter_1.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="thesis exists and is not a site"):
+        build_site(tmp_path, "thesis")
+    assert (tmp_path / "thesis/chapter_1.txt").exists()
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs sphinx, .*pip install 'prism_repro\[docs\]'"):
+        build_site(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return build_site(ROOT, tmp_path_factory.mktemp("docs") / "site")
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    "The site, served on this machine."
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args): ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    "Headless Chromium with a profile of its own that talks to nobody."
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install 'prism_repro[dev]')")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("Chromium and its driver are not installed (make system-deps installs them)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = "headless=new no-sandbox disable-gpu disable-background-networking no-first-run disable-component-update disable-sync disable-quic"
+    for flag in [*flags.split(), "window-size=1400,1000", f"user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+MATHS = """
+const done = arguments[arguments.length - 1], count = s => document.querySelectorAll(s).length;
+const answer = () => done([count('.math'), count('.math mjx-container svg'), count('mjx-merror, [data-mml-node=merror]')]);
+if (count('.math')) MathJax.startup.promise.then(answer); else answer();
+"""
+LOADED = "return performance.getEntriesByType('resource').map(e => e.name)"
+DIRECTIVES = "return [...document.querySelectorAll('pre')].flatMap(p => p.innerText.split('\\n')).filter(l => /^\\s*# ?\\|/.test(l))"
+
+
+def wait_for(browser, selector, seconds=10):
+    "The elements that a selector finds, once there are any."
+    end = time.time() + seconds
+    while not (found := browser.find_elements("css selector", selector)) and time.time() < end:
+        time.sleep(0.05)
+    assert found, f"{browser.current_url} shows no {selector} within {seconds} s"
+    return found
+
+
+def severe(browser):
+    "The errors in the browser's console since the last call."
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_every_page_reads_well_in_a_browser(address, browser):
+    browser.get(f"{address}/index.html")
+    links = [a.get_attribute("href") for a in wait_for(browser, ".sidebar-tree a.reference.internal")]
+    have = {p.relative_to(ROOT / "nbs").with_suffix(".html").as_posix() for p in (ROOT / "nbs").rglob("[!_.]*.ipynb")}
+    assert have - {"index.html"} <= {link.removeprefix(address + "/") for link in links}, "a notebook is missing in the navigation"
+    equations = 0
+    for link in links:
+        target = next(a for a in wait_for(browser, ".sidebar-tree a.reference.internal") if a.get_attribute("href") == link)
+        browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", target)
+        target.click()
+        assert browser.current_url == link and wait_for(browser, "article h1")[0].text
+        written, drawn, wrong = browser.execute_async_script(MATHS)
+        assert written == drawn and wrong == 0, f"{link}: {written} equations, {drawn} drawn, {wrong} with errors"
+        equations += drawn
+        assert browser.execute_script(DIRECTIVES) == [], link
+        assert all(url.startswith(address) for url in browser.execute_script(LOADED)), link
+        assert severe(browser) == [], link
+    assert equations > 0
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["http", "file"])
+def test_search_finds_a_definition(over, address, site, browser):
+    start = address if over == "http" else site.as_uri()
+    browser.get(f"{start}/index.html")
+    box = wait_for(browser, "input.sidebar-search")[0]
+    box.send_keys("SSPool")
+    box.submit()
+    result = next(a for a in wait_for(browser, "ul.search li a") if a.text.endswith(".SSPool"))
+    result.click()
+    definition = wait_for(browser, "dt[id='prism_repro.vision.pooling.SSPool']")[0]
+    assert definition.is_displayed() and "/vision/" in browser.current_url
+    assert severe(browser) == []
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_name_leads_to_its_definition(address, browser, tmp_path):
+    browser.get(f"{address}/names.html")
+    link = wait_for(browser, "article a[href$='#prism_repro.vision.pooling.SSPool']")[0]
+    browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", link)
+    link.click()
+    assert browser.current_url.endswith("#prism_repro.vision.pooling.SSPool")
+    assert 0 <= wait_for(browser, "dt[id='prism_repro.vision.pooling.SSPool']")[0].rect["y"] - browser.execute_script("return scrollY") < 1000
+    assert browser.save_screenshot(str(tmp_path / "sspool.png")) and (tmp_path / "sspool.png").stat().st_size > 20_000
