@@ -8,6 +8,7 @@ __all__ = ['BACKENDS', 'CHECKED_FRAMES', 'RenderSettings', 'choose_backend', 'gl
 # %% ../../nbs/envs/30_rendering.ipynb #c002
 import atexit
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -67,15 +68,13 @@ def choose_backend() -> str:
 
 
 def _gl_context(width: int, height: int):
-    "A MuJoCo OpenGL context, made current, of the back end that the environment names."
+    "An OpenGL context, made current, of the back end that the environment names; also when MuJoCo was imported with another."
     backend = choose_backend()
-    import mujoco
-
-    found = getattr(mujoco, "GLContext", None)
-    if found is None or not found.__module__.endswith(backend):
-        raise RuntimeError(f"MuJoCo was imported with {found.__module__ if found else 'no OpenGL'}, but MUJOCO_GL asks for {backend}: set MUJOCO_GL before Python starts.")
-    context = found(width, height)
-    context.make_current()
+    try:
+        context = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
+        context.make_current()
+    except Exception as error:
+        raise RuntimeError(f"OpenGL has no context through {backend} on this machine ({error}): `prism-repro doctor` says which MUJOCO_GL has.") from error
     return context
 
 
@@ -183,12 +182,16 @@ class Renderer:
         if settings.fast:
             model.vis.quality.offsamples = 0
         self._gl = _gl_context(size, size)
+        self._context, self._young = None, CHECKED_FRAMES
         _live.append(self)
         atexit.register(self.close)  # registered after EGL's own exit handler, so it runs before it
-        self._context, self._young = None, CHECKED_FRAMES
-        self._make_scene()
-        self._make_context(size)
-        self.gl = gl_renderer()
+        try:
+            self._make_scene()
+            self._make_context(size)
+            self.gl = gl_renderer()
+        except Exception as error:
+            self.close()
+            raise RuntimeError(f"OpenGL cannot draw through {choose_backend()} on this machine ({error}): `prism-repro doctor` says which MUJOCO_GL can.") from error
 
     def _make_scene(self) -> None:
         import mujoco
@@ -269,6 +272,7 @@ class Renderer:
         if self in _live:
             _live.remove(self)
             atexit.unregister(self.close)
-            self._context.free()
+            if self._context is not None:
+                self._context.free()
             self._context = None
             self._gl.free()

@@ -6,7 +6,6 @@
 __all__ = ['LOW_DIM', 'CAMERAS', 'TASKS', 'SUPPORTED', 'MODEL_SEED', 'Task', 'RobosuiteEnv']
 
 # %% ../../nbs/envs/31_robosuite.ipynb #c002
-import contextlib
 import dataclasses
 import logging
 import os
@@ -16,6 +15,7 @@ from collections import OrderedDict
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from .osc import OSCPose
 from .rendering import Renderer, RenderSettings, choose_backend
 
 # %% ../../nbs/envs/31_robosuite.ipynb #c003
@@ -106,7 +106,8 @@ class RobosuiteEnv:
         self._site = env.sim.model.site_name2id(robot.gripper["right"].important_sites["grip_site"])
         self._hand = env.sim.model.body_name2id(robot.robot_model.eef_name["right"])
         self._fingers = list(robot._ref_gripper_joint_pos_indexes["right"])
-        self._substeps = int(env.control_timestep / env.model_timestep)
+        self._cameras = {name: env.sim.model.camera_name2id(name) for name in env.sim.model.camera_names}
+        self._control = OSCPose(env)
 
     def reset(self, seed: int) -> None:
         "Start the episode that `seed` names; repeats to the bit in any process, whatever ran before."
@@ -120,11 +121,7 @@ class RobosuiteEnv:
         action = np.asarray(action, dtype=np.float64)
         if action.shape != (self.task.action_dim,) or not np.isfinite(action).all():
             raise ValueError(f"The action {action} has shape {action.shape}, expected {self.task.action_dim} finite numbers in [-1, 1].")
-        sim = self._env.sim
-        for substep in range(self._substeps):
-            sim.step1()
-            self._env._pre_action(action, substep == 0)
-            sim.step2()
+        self._control.step(action)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -148,13 +145,23 @@ class RobosuiteEnv:
             "robot0_gripper_qpos": self._data.qpos[self._fingers].copy(),
         }
 
+    def pose(self, body: str) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
+        "Position (m) and rotation matrix of a body, e.g. `cube_main`, in the world frame."
+        number = self._env.sim.model.body_name2id(body)
+        return self._data.xpos[number].copy(), self._data.xmat[number].reshape(3, 3).copy()
+
+    def geoms(self, body: str) -> Int[np.ndarray, "G"]:
+        "Numbers of the geoms that belong to `body` itself, to read a segmentation with."
+        return np.flatnonzero(self._model.geom_bodyid == self._env.sim.model.body_name2id(body))
+
     def render(self, camera: str, size: int, segmentation: bool = False) -> UInt8[np.ndarray, "size size 3"] | Int[np.ndarray, "size size"]:
         "Draw the present state through `camera`: upright RGB, or (`segmentation`) the geom number of every pixel, -1 for none."
         if self._renderer is None:
             raise RuntimeError(f"This {self.task.name} environment was made with render=None and has no camera: pass RenderSettings().")
-        number = self._env.sim.model.camera_name2id(camera)
+        if camera not in self._cameras:
+            raise ValueError(f"{self.task.name} has no camera {camera!r}: choose one of {', '.join(self._cameras)}.")
         draw = self._renderer.segment if segmentation else self._renderer.render
-        return draw(self._data, number, size)
+        return draw(self._data, self._cameras[camera], size)
 
     @property
     def gl(self) -> str | None:
@@ -174,7 +181,8 @@ class RobosuiteEnv:
         self._data.time, self._data.qpos[:], self._data.qvel[:] = state[0], state[1 : 1 + nq], state[1 + nq :]
         robot = self._env.robots[0]
         robot.gripper["right"].current_action = np.zeros(robot.gripper["right"].dof)
-        robot.part_controllers["right"].initial_joint = np.array(robot.init_qpos)
+        arm = robot.part_controllers["right"]
+        arm.initial_joint, arm.new_update = np.array(robot.init_qpos), True
         self._env.sim.forward()
 
     def env_args(self) -> dict:
