@@ -1,0 +1,125 @@
+"""Tests of nbs/data/21_windows.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import h5py
+import numpy as np
+import pytest
+
+from prism_repro.data.crops import random_crop
+from prism_repro.data.schema import write_demos
+from prism_repro.data.windows import Windows, batch_indices, window_steps
+
+
+def by_hand(N, To, Tp, Ta):
+    "Diffusion Policy's padding, one window at a time."
+    out = []
+    for s in range(-(To - 1), N - Tp + (Ta - 1) + 1):
+        out.append([0 if t < 0 else N - 1 if t >= N else t for t in range(s, s + Tp)])
+    return out
+
+
+@pytest.mark.parametrize("N, To, Tp, Ta", [(8, 2, 16, 8), (20, 2, 16, 8), (43, 2, 16, 8), (12, 1, 16, 8), (30, 4, 8, 4), (5, 1, 1, 1), (6, 2, 4, 2)])
+def test_padding(N, To, Tp, Ta):
+    assert window_steps(N, To, Tp, Ta).tolist() == by_hand(N, To, Tp, Ta)
+
+
+def test_hand_written_windows():
+    assert window_steps(6, 2, 4, 2).tolist() == [[0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5], [3, 4, 5, 5]]
+    assert window_steps(9, 2, 16, 8).tolist() == [
+        [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8, 8, 8],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8, 8, 8, 8],
+    ]
+
+
+LENGTHS = (12, 8, 40, 5, 20)
+
+
+def make(path, lengths=LENGTHS, size=6, **kw):
+    rng = np.random.default_rng(0)
+    demos = [
+        {
+            "actions": rng.uniform(-1, 1, (n, 7)),
+            "states": np.zeros((n, 2)),
+            "obs": {"agentview_image": rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8), "robot0_eef_pos": rng.normal(size=(n, 3))},
+            "model_file": "<mujoco/>",
+        }
+        for n in lengths
+    ]
+    kw = kw or {"mask": {"train": ["demo_0", "demo_2", "demo_3"], "valid": ["demo_1", "demo_4"]}}
+    return write_demos(path, demos, attrs={"env_args": {"env_name": "Lift"}}, **kw), demos
+
+
+def test_samples_are_slices_of_their_episode(tmp_path):
+    path, demos = make(tmp_path / "a.hdf5")
+    for split, members in (("train", (0, 2, 3)), ("valid", (1, 4)), (None, range(5))):
+        windows = Windows.load(path, ["agentview"], {"robot0_eef_pos": 3}, split=split)
+        expected = [(m, steps) for m in members for steps in by_hand(LENGTHS[m], 2, 16, 8)]
+        assert len(windows) == len(expected)
+        batch = windows.gather(np.arange(len(windows)))
+        for i, (m, steps) in enumerate(expected):
+            assert np.array_equal(batch["agentview"][i], demos[m]["obs"]["agentview_image"][steps[:2]])
+            assert np.array_equal(batch["robot0_eef_pos"][i], demos[m]["obs"]["robot0_eef_pos"][steps[:2]].astype(np.float32))
+            assert np.array_equal(batch["actions"][i], demos[m]["actions"][steps].astype(np.float32))
+        assert windows.episode_of(np.arange(len(windows))) == [f"demo_{m}" for m, _ in expected]
+        assert batch["agentview"].dtype == np.uint8 and batch["actions"].dtype == batch["robot0_eef_pos"].dtype == np.float32
+
+
+def test_digest_sees_data_and_horizons(tmp_path):
+    load = lambda **kw: Windows.load(make(tmp_path / "a.hdf5")[0], ["agentview"], {"robot0_eef_pos": 3}, **kw)
+    base = load()
+    assert base.digest() == load().digest()
+    assert len({base.digest(), load(Ta=4).digest(), load(split="valid").digest()}) == 3
+    other = load()
+    other.arrays["agentview"][3, 2, 1, 0] ^= 1
+    assert other.digest() != base.digest()
+
+
+def test_says_what_is_wrong(tmp_path):
+    path, _ = make(tmp_path / "a.hdf5")
+    with pytest.raises(ValueError, match="a.hdf5: data/demo_0/obs/sideview_image is missing; the demo has .*agentview_image"):
+        Windows.load(path, ["sideview"], {})
+    with pytest.raises(ValueError, match=r"data/demo_0/obs/robot0_eef_pos: expected shape \(12, 4\), found \(12, 3\)"):
+        Windows.load(path, [], {"robot0_eef_pos": 4})
+    with h5py.File(path, "r+") as f:
+        del f["data/demo_2/obs/agentview_image"]
+        f["data/demo_2/obs/agentview_image"] = np.zeros((40, 5, 5, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"data/demo_2/obs/agentview_image: expected shape \(40, 6, 6, 3\)"):
+        Windows.load(path, ["agentview"], {})
+    with pytest.raises(ValueError, match="'valid' has no window: its 0 episodes"):
+        Windows.load(make(tmp_path / "b.hdf5", valid_fraction=0)[0], [], {}, split="valid")
+    with pytest.raises(ValueError, match="its 2 episodes have at most 7 steps, and 8 are needed"):
+        Windows.load(make(tmp_path / "c.hdf5", lengths=(7, 7), valid_fraction=0)[0], [], {})
+    with pytest.raises(ValueError, match=r"\['actions'\] do not have 9 rows"):
+        Windows({"actions": np.zeros((8, 7), np.float32)}, ["demo_0"], [9])
+
+
+@pytest.mark.parametrize("n, batch_size", [(10, 4), (64, 64), (7, 20), (1000, 64)])
+def test_batches_visit_every_window_once_an_epoch(n, batch_size):
+    steps = 3 * n // batch_size + 2
+    order = np.concatenate([batch_indices(n, batch_size, 5, k) for k in range(steps)])[: 3 * n].reshape(3, n)
+    assert np.array_equal(np.sort(order, axis=1), np.tile(np.arange(n), (3, 1)))
+    assert not np.array_equal(order[0], order[1])
+
+
+def test_batches_depend_on_seed_and_step_alone():
+    a = batch_indices(500, 32, 1, 17)
+    for k in range(30):
+        batch_indices(500 + k, 32, 2, k)  # whatever was asked before
+    assert np.array_equal(a, batch_indices(500, 32, 1, 17)) and not np.array_equal(a, batch_indices(500, 32, 2, 17))
+
+
+def test_loader_is_50_times_as_fast_as_the_reference():
+    "Gather, random crop 84 -> 76, float32, two cameras, two frames; the reference loads 148 samples a CPU second."
+    import time
+
+    rng, T = np.random.default_rng(0), 2000
+    arrays = {c: rng.integers(0, 256, (T, 84, 84, 3), dtype=np.uint8) for c in ("agentview", "robot0_eye_in_hand")}
+    windows = Windows({**arrays, "actions": np.zeros((T, 7), np.float32)}, ["demo_0"], [T])
+    best = np.inf
+    for step in range(30):
+        start = time.process_time()
+        batch = windows.gather(batch_indices(len(windows), 64, 0, step))
+        crops = [random_crop(batch[c], 76, rng) for c in arrays]
+        best = min(best, time.process_time() - start)
+    assert crops[0].shape == (64, 2, 3, 76, 76)
+    assert 64 / best > 7400, f"{64 / best:.0f} samples a CPU second"
