@@ -39,6 +39,13 @@ def test_center(side, size, start):
     assert center_crop(frame, size)[0, 0, :, 0, 0].tolist() == [1, 1, 1]
 
 
+def test_rows_of_a_longer_array():
+    rows = np.array([[3, 3], [5, 0], [2, 1]])
+    flat = IMAGES.reshape(-1, 12, 10, 3)
+    taken = random_crop(np.take(flat, rows, axis=0), 7, np.random.default_rng(4))
+    assert np.array_equal(random_crop(flat, 7, np.random.default_rng(4), rows), taken) and taken.shape == (3, 2, 3, 7, 7)
+
+
 def test_full_size_is_the_image():
     square = IMAGES[:, :, :10]
     assert np.array_equal(random_crop(square, 10, np.random.default_rng(0)), center_crop(square, 10))

@@ -118,8 +118,9 @@ def test_loader_is_50_times_as_fast_as_the_reference():
     best = np.inf
     for step in range(30):
         start = time.process_time()
-        batch = windows.gather(batch_indices(len(windows), 64, 0, step))
-        crops = [random_crop(batch[c], 76, rng) for c in arrays]
+        index = batch_indices(len(windows), 64, 0, step)
+        batch = windows.gather(index, ["actions"])
+        crops = [random_crop(windows.arrays[c], 76, rng, windows.rows(index)) for c in arrays]
         best = min(best, time.process_time() - start)
-    assert crops[0].shape == (64, 2, 3, 76, 76)
+    assert crops[0].shape == (64, 2, 3, 76, 76) and batch["actions"].shape == (64, 16, 7)
     assert 64 / best > 7400, f"{64 / best:.0f} samples a CPU second"

@@ -7,7 +7,7 @@ __all__ = ['CHUNK', 'random_crop', 'center_crop']
 
 # %% ../../nbs/data/22_crops.ipynb #c003
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy.lib.stride_tricks import sliding_window_view
 
 # %% ../../nbs/data/22_crops.ipynb #c005
@@ -18,10 +18,11 @@ def random_crop(
     images: UInt8[np.ndarray, "B To H W 3"],
     size: int,  # of the square that is kept, pixels
     rng: np.random.Generator,  # draws an offset for each of the B * To frames
+    rows: Int[np.ndarray, "B To"] | None = None,  # cut these frames of a longer array [T H W 3], which spares copying them first
 ) -> Float[np.ndarray, "B To 3 size size"]:
     "Cut a window at a random place of each frame; float32 in [0, 1]. Raises ValueError for a size larger than the frames."
-    places = _places(images, size)
-    return _cut(images, size, rng.integers(0, places, size=(images[..., 0, 0, 0].size, 2)))
+    rows = _all_rows(images) if rows is None else rows
+    return _cut(images, size, rows, rng.integers(0, _places(images, size), size=(rows.size, 2)))
 
 
 def center_crop(
@@ -29,8 +30,12 @@ def center_crop(
     size: int,
 ) -> Float[np.ndarray, "B To 3 size size"]:
     "Cut the central window of each frame; float32 in [0, 1]. Raises ValueError for a size larger than the frames."
-    centre = (np.array(_places(images, size)) - 1) // 2
-    return _cut(images, size, np.tile(centre, (images[..., 0, 0, 0].size, 1)))
+    rows, centre = _all_rows(images), (np.array(_places(images, size)) - 1) // 2
+    return _cut(images, size, rows, np.tile(centre, (rows.size, 1)))
+
+
+def _all_rows(images) -> np.ndarray:
+    return np.arange(np.prod(images.shape[:-3])).reshape(images.shape[:-3])
 
 
 def _places(images, size) -> tuple[int, int]:
@@ -41,12 +46,11 @@ def _places(images, size) -> tuple[int, int]:
     return height - size + 1, width - size + 1
 
 
-def _cut(images, size, offsets) -> np.ndarray:
+def _cut(images, size, rows, offsets) -> np.ndarray:
     windows = sliding_window_view(images.reshape(-1, *images.shape[-3:]), (size, size), axis=(1, 2))
-    out = np.empty((len(windows), 3, size, size), np.float32)
-    for start in range(0, len(out), CHUNK):
-        part = np.arange(start, min(start + CHUNK, len(out)))
-        chunk = out[start : start + CHUNK]
-        chunk[...] = windows[part, offsets[part, 0], offsets[part, 1]]
-        chunk /= 255
-    return out.reshape(*images.shape[:-3], 3, size, size)
+    out = np.empty((rows.size, 3, size, size), np.float32)
+    for start in range(0, rows.size, CHUNK):
+        part = slice(start, start + CHUNK)
+        out[part] = windows[rows.ravel()[part], offsets[part, 0], offsets[part, 1]]
+        out[part] /= 255
+    return out.reshape(*rows.shape, 3, size, size)

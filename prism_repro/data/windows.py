@@ -53,10 +53,14 @@ class Windows:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def gather(self, index: Int[np.ndarray, "B"]) -> dict[str, np.ndarray]:
-        "Collect a batch: cameras uint8 [B To H W 3], low-dimensional keys float32 [B To d], \"actions\" float32 [B Tp Da]; raw units."
-        steps = np.take(self.steps, index, axis=0)
-        return {key: np.take(array, steps if key == "actions" else steps[:, : self.To], axis=0) for key, array in self.arrays.items()}
+    def rows(self, index: Int[np.ndarray, "B"]) -> Int[np.ndarray, "B To"]:
+        "Tell which rows of `arrays` the windows observe."
+        return np.take(self.steps, index, axis=0)[:, : self.To]
+
+    def gather(self, index: Int[np.ndarray, "B"], keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        "Collect a batch: cameras uint8 [B To H W 3], low-dimensional keys float32 [B To d], \"actions\" float32 [B Tp Da]; raw units; every key, or `keys`."
+        steps, rows = np.take(self.steps, index, axis=0), self.rows(index)
+        return {key: np.take(self.arrays[key], steps if key == "actions" else rows, axis=0) for key in (self.arrays if keys is None else keys)}
 
     def episode_of(self, index: Int[np.ndarray, "B"]) -> list[str]:
         "Name the demo that each window comes from."
