@@ -1,0 +1,173 @@
+"""Tests of nbs/policies/52_policy.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from prism_repro.policies.policy import Policy, make_encoder, make_objective
+
+
+CONFIG = {
+    "task": "lift", "cameras": ["b_cam", "a_cam"], "low_dim": {"robot0_eef_pos": 3, "robot0_eef_quat": 4},
+    "image_size": 40, "crop_size": 36, "To": 2, "Tp": 8, "Ta": 4, "action_dim": 7,
+    "encoder": {"name": "SSPool", "width": 4, "num_kp": 4}, "unet": {"down_dims": [16, 32], "step_embed_dim": 16},
+    "objective": {"name": "FM", "num_steps": 3}, "render": {"fast": True},
+}
+
+
+def observe(B=3, seed=0, config=CONFIG):
+    g = torch.Generator().manual_seed(seed)
+    size = config["crop_size"]
+    obs = {c: torch.rand(B, config["To"], 3, size, size, generator=g) for c in config["cameras"]}
+    obs |= {k: torch.randn(B, config["To"], d, generator=g) for k, d in config["low_dim"].items()}
+    return obs | {"actions": torch.randn(B, config["Tp"], 7, generator=g)}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", ["SSPool", "AvgPool", "PRISM"])
+def test_every_encoder_trains_and_acts(name):
+    policy = Policy.from_config(CONFIG | {"encoder": {"name": name, "width": 4, "num_kp": 4}}, seed=0)
+    loss = policy.loss(observe(), generator())
+    assert loss.shape == (3,) and loss.isfinite().all()
+    loss.mean().backward()
+    assert all(p.grad is not None for p in policy.parameters())
+    assert policy.act(observe(), generator()).shape == (3, 4, 7)
+
+
+def test_weights_are_a_function_of_the_seed_and_the_global_generator_is_untouched():
+    before = torch.random.get_rng_state()
+    a, b, c = (Policy.from_config(CONFIG, seed=s).state_dict() for s in (5, 5, 6))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(a[k], b[k]) for k in a) and not torch.equal(a["unet.final_conv.1.weight"], c["unet.final_conv.1.weight"])
+
+
+def test_loss_is_a_function_of_the_generator_and_samples_are_independent():
+    policy = Policy.from_config(CONFIG, seed=0)
+    assert torch.equal(policy.loss(observe(), generator(1)), policy.loss(observe(), generator(1)))
+    assert not torch.equal(policy.loss(observe(), generator(1)), policy.loss(observe(), generator(2)))
+
+
+def test_act_executes_the_slice_after_the_observed_steps():
+    policy = Policy.from_config(CONFIG | {"To": 3}, seed=0)
+    obs, noise = observe(config=CONFIG | {"To": 3}), torch.randn(3, 8, 7, generator=generator())
+    assert torch.equal(policy.act(obs, noise), policy.predict(obs, noise)[:, 2:6])
+    assert torch.equal(policy.act(obs, noise), policy.act(obs, noise.double()))
+    assert not policy.act(obs, noise).requires_grad
+
+
+def test_low_dim_and_actions_go_through_the_normaliser_once():
+    policy = Policy.from_config(CONFIG, seed=0)
+    obs, noise = observe(), torch.randn(3, 8, 7, generator=generator())
+    plain = policy.act(obs, noise)
+    policy.normalizer.robot0_eef_pos_centre.fill_(0.5)
+    policy.normalizer.robot0_eef_pos_half.fill_(2.0)
+    policy.normalizer.actions_half.fill_(3.0)
+    shifted = obs | {"robot0_eef_pos": obs["robot0_eef_pos"] * 2 + 0.5}
+    torch.testing.assert_close(policy.act(shifted, noise), plain * 3)
+
+
+def test_round_trip(tmp_path):
+    policy = Policy.from_config(CONFIG, seed=0)
+    policy.normalizer.robot0_eef_pos_centre.fill_(0.7)
+    obs, noise = observe(), torch.randn(3, 8, 7, generator=generator())
+    loaded = Policy.load(policy.save(tmp_path / "new" / "final"))
+    assert loaded.config == CONFIG  # with what is not the policy's, such as render
+    assert torch.equal(loaded.act(obs, noise), policy.act(obs, noise))
+    assert sorted(p.name for p in (tmp_path / "new" / "final").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_equal_policies_are_equal_bytes(tmp_path):
+    files = [Policy.from_config(CONFIG, seed=3).save(tmp_path / str(i)) / "model.safetensors" for i in range(3)]
+    assert len({f.read_bytes() for f in files}) == 1
+
+
+def test_a_crash_while_saving_leaves_the_old_policy(tmp_path, monkeypatch):
+    old = Policy.from_config(CONFIG, seed=0)
+    old.save(tmp_path)
+    monkeypatch.setattr("os.replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        Policy.from_config(CONFIG, seed=1).save(tmp_path)
+    monkeypatch.undo()
+    assert torch.equal(Policy.load(tmp_path).unet.final_conv[1].weight, old.unet.final_conv[1].weight)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return Policy.from_config(CONFIG, seed=0).save(tmp_path / "p")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_named(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        Policy.load(saved)
+
+
+def test_a_mixed_folder_is_refused(saved, tmp_path):
+    other = Policy.from_config(CONFIG | {"Ta": 2}, seed=0).save(tmp_path / "other")
+    (saved / "config.json").write_bytes((other / "config.json").read_bytes())
+    with pytest.raises(ValueError, match="different runs"):
+        Policy.load(saved)
+
+
+def test_foreign_weights_are_refused(saved):
+    path = saved / "model.safetensors"
+    whole = path.read_bytes()
+    safetensors.torch.save_file({"w": torch.zeros(2)}, path)
+    with pytest.raises(ValueError, match="expected kind 'prism_repro policy', found None"):
+        Policy.load(saved)
+    for damaged in (whole[:1000], b"", b"\x80\x04pickle"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="not a readable safetensors file"):
+            Policy.load(saved)
+
+
+def test_weights_of_another_shape_are_refused(saved):
+    path = saved / "model.safetensors"
+    with safetensors.safe_open(path, "pt") as f:
+        tensors, note = {k: f.get_tensor(k) for k in f.keys()}, f.metadata()
+    tensors["unet.final_conv.1.bias"] = torch.zeros(3)
+    del tensors["unet.final_conv.1.weight"]
+    safetensors.torch.save_file(tensors, path, note)
+    with pytest.raises(ValueError, match=r"2 of \d+ tensors. unet.final_conv.1.bias: expected \[7\], found \[3\]; .*found nothing"):
+        Policy.load(saved)
+
+
+@pytest.mark.parametrize(
+    "change,match",
+    [
+        ({"Ta": 8}, "Ta must lie between 1 and Tp-To\\+1=7"),
+        ({"To": 0}, "do not fit"),
+        ({"crop_size": 41}, "crop_size=41 is larger than image_size=40"),
+        ({"encoder": {"name": "MaxxPool"}}, "choose SSPool, AvgPool or PRISM"),
+        ({"encoder": {"name": "PRISM", "widht": 4}}, "Unknown encoder settings \\['widht'\\]"),
+        ({"objective": {"name": "DDIM"}}, "choose FM"),
+        ({"objective": {"name": "FM", "steps": 3}}, "'steps'"),
+        ({"cameras": [], "low_dim": {}}, "observe nothing"),
+    ],
+)
+def test_configurations_that_contradict_themselves_are_refused(change, match):
+    with pytest.raises(ValueError, match=match):
+        Policy.from_config(CONFIG | change)
+
+
+def test_missing_entries_are_named():
+    with pytest.raises(ValueError, match="lacks \\['Tp'\\]"):
+        Policy.from_config({k: v for k, v in CONFIG.items() if k != "Tp"})
+
+
+def test_observations_that_do_not_fit_are_refused():
+    policy, obs = Policy.from_config(CONFIG, seed=0), observe()
+    for wrong in (torch.zeros(3, 2, 3, 40, 40), torch.zeros(3, 1, 3, 36, 36)):
+        with pytest.raises(ValueError, match="cropped to 36 px"):
+            policy.act(obs | {"a_cam": wrong}, generator())
+    with pytest.raises(KeyError, match="lacks 'a_cam'"):
+        policy.act({k: v for k, v in obs.items() if k != "a_cam"}, generator())
+    with pytest.raises(ValueError, match=r"expected \[B, Tp, Da\] = \[3, 8, 7\]"):
+        policy.act(obs, torch.zeros(3, 4, 7))
