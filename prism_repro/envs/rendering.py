@@ -201,6 +201,7 @@ class Renderer:
             self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._option, self._camera = mujoco.MjvOption(), mujoco.MjvCamera()
         self._option.geomgroup[0] = 0  # robosuite's collision geoms
+        self._option.sitegroup[:] = 0  # transparent in robosuite's frames, but a segmentation would show them
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
 
     def _make_context(self, size: int) -> None:

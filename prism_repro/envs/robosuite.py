@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOW_DIM', 'CAMERAS', 'TASKS', 'SUPPORTED', 'MODEL_SEED', 'Task', 'RobosuiteEnv']
 
-# %% ../../nbs/envs/31_robosuite.ipynb #c002
+# %% ../../nbs/envs/31_robosuite.ipynb #c003
 import dataclasses
 import logging
 import os
@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from .osc import OSCPose
 from .rendering import Renderer, RenderSettings, choose_backend
 
-# %% ../../nbs/envs/31_robosuite.ipynb #c003
+# %% ../../nbs/envs/31_robosuite.ipynb #c004
 @dataclasses.dataclass(frozen=True)
 class Task:
     """Describe a task: its robosuite environment, cameras, low-dimensional keys (with sizes) and limits.
@@ -43,7 +43,7 @@ TASKS = {
     "lift_wide": Task("lift_wide", "Lift", CAMERAS, LOW_DIM, horizon=400, placement_half_range=0.10),
 }
 
-# %% ../../nbs/envs/31_robosuite.ipynb #c004
+# %% ../../nbs/envs/31_robosuite.ipynb #c007
 SUPPORTED = {"robosuite": "1.5.2", "mujoco": "3.3.7"}
 
 
@@ -70,7 +70,7 @@ def _import_robosuite():
 def _errors_only(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
 
-# %% ../../nbs/envs/31_robosuite.ipynb #c005
+# %% ../../nbs/envs/31_robosuite.ipynb #c009
 MODEL_SEED = 0  # what robosuite draws when it loads the model (the cube's size) is drawn from this
 
 
