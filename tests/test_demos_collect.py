@@ -1,0 +1,95 @@
+"""Tests of nbs/demos/42_collect.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from prism_repro.data.schema import demo_names, file_hash, read_attrs, validate
+from prism_repro.demos.collect import collect
+
+
+@pytest.mark.slow
+def test_same_bytes_whatever_the_number_of_workers(tmp_path):
+    reports = [collect("lift", 4, tmp_path / f"{w}.hdf5", first_seed=3, workers=w, progress=False) for w in (1, 2)]
+    assert file_hash(tmp_path / "1.hdf5") == file_hash(tmp_path / "2.hdf5")
+    assert validate(tmp_path / "1.hdf5") == [] and reports[0]["successes"] == 4
+    with h5py.File(tmp_path / "1.hdf5") as file:
+        demos = [file["data"][name] for name in demo_names(file)]
+        assert [d.attrs["seed"] for d in demos] == sorted(set(range(3, 3 + reports[0]["attempts"])) - set(reports[0]["failed_seeds"]))
+        for d in demos:
+            assert np.abs(d["actions"]).max() <= 1 and set(d["actions"][:, 6]) == {-1, 1}
+            assert d["rewards"][-9:].all() and not d["rewards"][:-9].any() and d["dones"][-1] == 1
+            assert set(d["obs"]) == {"robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos"} and "<mujoco" in d.attrs["model_file"]
+    attrs = read_attrs(tmp_path / "1.hdf5")
+    assert attrs["task"] == "lift" and attrs["env_args"]["env_name"] == "Lift" and attrs["expert"]["noise"] == 0.03
+
+
+@pytest.mark.slow
+def test_failures_are_counted_and_too_many_stop_it(tmp_path):
+    report = collect("lift", 2, tmp_path / "noisy.hdf5", noise=0.3, progress=False)
+    assert report["attempts"] == 2 + len(report["failed_seeds"]) and report["failed_seeds"]
+    with h5py.File(tmp_path / "noisy.hdf5") as file:
+        seeds = {int(file["data"][name].attrs["seed"]) for name in file["data"]}
+        assert len(seeds) == 2 and not seeds & set(report["failed_seeds"]) and file["data"].attrs["attempts"] == report["attempts"]
+    with pytest.raises(RuntimeError, match=r"failed \d+ of the last 20 attempts at lift, on seeds 0, 1,"):
+        collect("lift", 20, tmp_path / "hopeless.hdf5", noise=20.0, progress=False)
+    assert os.listdir(tmp_path) == ["noisy.hdf5"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("can", 5), "no expert for the task 'can'.*lift, lift_wide"), (("lift", 1), "1 demonstrations"), (("lift", 5, dict(workers=0)), "0 workers"),
+    (("lift", 5, dict(noise=-1.0)), "noise -1.0"), (("lift", 5, dict(first_seed=-3)), "seed is -3"), (("lift", 5, dict(noise=float("nan"))), "nan")])
+def test_bad_arguments(tmp_path, arguments, message):
+    task, n, more = (*arguments, {})[:3]
+    with pytest.raises(ValueError, match=message):
+        collect(task, n, tmp_path / "x.hdf5", **more)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ValueError, match="is a folder.*lift.hdf5"):
+        collect("lift", 5, tmp_path)
+
+
+SCRIPT = "from prism_repro.demos.collect import collect\nif __name__ == '__main__': collect('lift', 500, {path!r}, workers=2)"
+
+
+def children(pid):
+    return [int(c) for c in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+
+
+def alive(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds=60):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, "timed out"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="looks processes up in /proc")
+@pytest.mark.parametrize("whom", ["worker", "interrupt", "parent"])
+def test_leaves_no_file_and_no_process_when_it_is_stopped(tmp_path, whom):
+    path, log = tmp_path / "data" / "x.hdf5", open(tmp_path / "log", "w+")
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT.format(path=str(path))], stderr=log)
+    wait_for(lambda: os.fstat(log.fileno()).st_size and "attempts=" in open(tmp_path / "log").read())
+    workers = children(process.pid)
+    victim = [pid for pid in workers if "spawn_main" in open(f"/proc/{pid}/cmdline").read()][-1]
+    os.kill(*{"worker": (victim, signal.SIGKILL), "interrupt": (process.pid, signal.SIGINT), "parent": (process.pid, signal.SIGKILL)}[whom])
+    assert process.wait(timeout=60) != 0
+    wait_for(lambda: not any(alive(pid) for pid in workers), 20)
+    assert not path.parent.exists() or not os.listdir(path.parent)
+    if whom == "worker":
+        assert "RuntimeError: A collecting process died while lift seeds" in open(tmp_path / "log").read()

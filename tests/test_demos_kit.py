@@ -1,0 +1,62 @@
+"""Tests of nbs/demos/40_kit.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import itertools
+
+import numpy as np
+
+from prism_repro.demos.kit import CLOSE, OPEN, Hand, Waypoint, action_towards, correlated_noise, finger_yaw, follow, grasp_yaws, pointing_down
+
+
+class Still:
+    "A hand that does not move, and fingers that close by 1 cm a step down to 4 cm."
+
+    def __init__(self):
+        self.gap = 0.08
+
+    def low_dim(self):
+        return {"robot0_eef_pos": np.zeros(3), "robot0_eef_quat": np.array([0.0, 0, 0, 1]), "robot0_gripper_qpos": np.array([self.gap, -self.gap]) / 2}
+
+    def close(self):
+        self.gap = max(0.04, self.gap - 0.01)
+
+
+def silence():
+    return itertools.repeat(np.zeros(6))
+
+
+def test_a_closing_waypoint_ends_when_the_fingers_rest():
+    env, count = Still(), 0
+    for action in follow(env, [Waypoint(np.zeros(3), np.eye(3), CLOSE, still=2)], silence()):
+        env.close()
+        count += 1
+        assert action[6] == CLOSE
+    assert count == 6  # four steps of closing, two at rest
+
+
+def test_patience_ends_a_waypoint_that_cannot_be_reached():
+    goals = [Waypoint(np.ones(3), np.eye(3), OPEN, patience=5), Waypoint(np.zeros(3), np.eye(3), OPEN)]
+    assert len(list(follow(Still(), goals, silence()))) == 5
+
+
+def test_actions_stay_in_range_under_strong_noise():
+    noise = correlated_noise(np.random.default_rng(0), 2.0)
+    actions = np.array(list(follow(Still(), [Waypoint(np.ones(3), np.eye(3), OPEN, patience=200)], noise)))
+    assert actions.shape == (200, 7) and np.abs(actions).max() == 1.0
+
+
+def test_both_pairs_of_faces_are_offered_and_the_near_one_first():
+    for cube, hand in np.random.default_rng(0).uniform(-10, 10, (200, 2)):
+        near, far = grasp_yaws(cube, hand)
+        assert abs(near - hand) <= np.pi / 4 + 1e-9 <= abs(far - hand) + 2e-9 and abs(far - hand) <= np.pi / 2 + 1e-9
+        assert np.isclose(abs(np.sin(near - far)), 1)  # a right angle between them
+        assert np.isclose(np.sin(2 * (near - cube)), 0, atol=1e-9)  # along a face
+
+
+def test_turning_does_not_move_and_moving_does_not_turn():
+    hand = Hand(np.zeros(3), pointing_down(0.0), 0.08)
+    turn = action_towards(hand, Waypoint(np.zeros(3), pointing_down(0.2), OPEN))
+    move = action_towards(hand, Waypoint(np.array([0, 0, 1.0]), pointing_down(0.0), OPEN), 0.7)
+    np.testing.assert_allclose(turn, [0, 0, 0, 0, 0, 0.4, OPEN], atol=1e-12)
+    np.testing.assert_allclose(move, [0, 0, 0.7, 0, 0, 0, OPEN], atol=1e-12)
+    assert np.isclose(finger_yaw(pointing_down(-2.5)), -2.5)
