@@ -10,7 +10,7 @@ import pytest
 
 from prism_repro.results import records
 from prism_repro.results.records import (
-    RecordError, config_hash, frames_bytes, load_records, read_cells, read_frames, read_record, record_hash, valid_record, write_record,
+    RecordError, config_hash, frames_bytes, load_records, read_frames, read_record, record_hash, valid_record, write_record,
 )
 
 
@@ -79,6 +79,15 @@ def test_corrupt_and_foreign_files_are_refused(tmp_path, text):
             read(path)
 
 
+@pytest.mark.parametrize("old, new, said", [('"length": 40', '"length": NaN', "NaN is not JSON"), ('"dim": 64', '"dim": 64, "dim": 64', "appears twice")])
+def test_strict_json_only(tmp_path, old, new, said):
+    path = write_record(tmp_path / "demo.json", synthetic())
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(RecordError, match=said):
+        read_record(path)
+
+
 def test_not_text_is_refused(tmp_path):
     (tmp_path / "demo.json").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(RecordError, match="unreadable"):
@@ -136,29 +145,6 @@ def test_a_record_in_another_cells_place_is_refused(tmp_path):
     write_record(records.record_path(tmp_path, "lite", "a"), synthetic("a"))
     with pytest.raises(RecordError, match="profile"):
         load_records(tmp_path, "lite", {"a": cells["a"]})
-
-
-def test_cells_come_from_the_parameters(tmp_path):
-    here, there = tmp_path / "params.yaml", tmp_path / "profiles/lite/params.yaml"
-    common = "common:\n  objective: {name: FM}\n  encoder: {name: SSPool, width: 16}\n"
-    here.write_text("profile: quick\n" + common + "cells:\n  a: {task: lift}\n  b: {task: can, encoder: {name: PRISM}}\n")
-    cells = read_cells(tmp_path, "quick")
-    assert cells["a"] == dict(task="lift", encoder=dict(name="SSPool", width=16), objective=dict(name="FM"))
-    assert cells["b"]["encoder"] == dict(name="PRISM", width=16) and read_cells(tmp_path, "quick", "params.yaml") == cells
-    with pytest.raises(ValueError, match="No parameters of profile 'lite'"):
-        read_cells(tmp_path, "lite")
-    there.parent.mkdir(parents=True)
-    there.write_text("profile: lite\n" + common + "cells:\n  c: {task: lift}\n")
-    assert list(read_cells(tmp_path, "lite")) == ["c"]
-    with pytest.raises(ValueError, match="Name the right file"):
-        read_cells(tmp_path, "lite", "params.yaml")
-    here.write_text("profile: quick\ncells:\n  a: {task: lift, encoder: SSPool}\n")
-    with pytest.raises(ValueError, match="cell a has no objective"):
-        read_cells(tmp_path, "quick")
-    for text in ("profile: quick\n", "profile: quick\ncells: [a]\n"):
-        here.write_text(text)
-        with pytest.raises(ValueError, match="`cells` should map"):
-            read_cells(tmp_path, "quick")
 
 
 def test_an_interrupted_write_leaves_the_old_record(tmp_path, monkeypatch):

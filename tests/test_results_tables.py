@@ -10,7 +10,7 @@ import pytest
 
 from prism_repro.results.hashes import config_hash
 from prism_repro.results.records import RecordError, load_records, record_path, write_record
-from prism_repro.results.tables import ENCODERS, shown, table_1_rows, tex_escape, to_csv, write_table_1
+from prism_repro.results.tables import ENCODERS, read_cells, shown, table_1_rows, tex_escape, to_csv, write_table_1
 
 
 ZERO = "0" * 64
@@ -103,6 +103,29 @@ def test_latex_is_escaped(repository):
     rows = [line for line in body if line.endswith(r"\\")]
     assert len(rows) == 4 and {line.count("&") for line in rows} == {10} and r"lift\_wide" in rows[1]
     assert tex.count(r"\begin{") == tex.count(r"\end{") == 2 and tex.count("{") - tex.count(r"\{") == tex.count("}") - tex.count(r"\}")
+
+
+def test_cells_come_from_the_parameters(tmp_path):
+    here, there = tmp_path / "params.yaml", tmp_path / "profiles/lite/params.yaml"
+    common = "common:\n  objective: {name: FM}\n  encoder: {name: SSPool, width: 16}\n"
+    here.write_text("profile: quick\n" + common + "cells:\n  a: {task: lift}\n  b: {task: can, encoder: {name: PRISM}}\n")
+    cells = read_cells(tmp_path, "quick")
+    assert cells["a"] == dict(task="lift", encoder=dict(name="SSPool", width=16), objective=dict(name="FM"))
+    assert cells["b"]["encoder"] == dict(name="PRISM", width=16) and read_cells(tmp_path, "quick", "params.yaml") == cells
+    with pytest.raises(ValueError, match="No parameters of profile 'lite'"):
+        read_cells(tmp_path, "lite")
+    there.parent.mkdir(parents=True)
+    there.write_text("profile: lite\n" + common + "cells:\n  c: {task: lift}\n")
+    assert list(read_cells(tmp_path, "lite")) == ["c"]
+    with pytest.raises(ValueError, match="Name the right file"):
+        read_cells(tmp_path, "lite", "params.yaml")
+    here.write_text("profile: quick\ncells:\n  a: {task: lift, encoder: SSPool}\n")
+    with pytest.raises(ValueError, match="cell a has no objective"):
+        read_cells(tmp_path, "quick")
+    for text in ("profile: quick\n", "profile: quick\ncells: [a]\n"):
+        here.write_text(text)
+        with pytest.raises(ValueError, match="`cells` should map"):
+            read_cells(tmp_path, "quick")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCHEMA', 'EVIDENCE_LIMIT', 'HEX', 'LAYOUT', 'RecordError', 'check_layout', 'check_record', 'frames_bytes',
            'read_frames', 'evidence_path', 'check_evidence', 'record_path', 'write_record', 'load_json', 'read_record',
-           'record_hash', 'valid_record', 'read_cells', 'load_records', 'name_of', 'package_versions', 'write_machine']
+           'record_hash', 'valid_record', 'load_records', 'name_of', 'package_versions', 'write_machine']
 
 # %% ../../nbs/results/80_records.ipynb #c003
 import hashlib
@@ -220,35 +220,6 @@ def valid_record(path, hashes: dict[str, str]) -> dict | None:
     except RecordError:
         return None
     return record
-
-
-def read_cells(
-    root,  # the repository
-    profile: str,
-    params_file: str | None = None,  # below root; default: params.yaml if it is this profile's, else profiles/<profile>/params.yaml
-) -> dict[str, dict]:
-    """Read which cells a profile has: cell -> {task, encoder, objective}, laid over the file's `common`.
-
-    Raises ValueError when the file is another profile's or has no usable `cells`.
-    """
-    import yaml
-
-    tried = [params_file] if params_file else ["params.yaml", f"profiles/{profile}/params.yaml"]
-    files = {p: yaml.safe_load(p.read_text(encoding="utf-8")) for name in tried if (p := Path(root) / name).is_file()}
-    path, params = next(((p, v) for p, v in files.items() if isinstance(v, dict) and v.get("profile") == profile), (None, {}))
-    if path is None:
-        raise ValueError(f"No parameters of profile {profile!r} in {root}: looked for `profile: {profile}` in {', '.join(tried)}. Name the right file.")
-    cells, common = params.get("cells"), params.get("common") or {}
-    if not isinstance(cells, dict):
-        raise ValueError(f"{path}: `cells` should map each cell's name to its task, encoder and objective, but is {cells!r}.")
-    return {cell: {key: _setting(path, cell, key, wanted, common) for key in ("task", "encoder", "objective")} for cell, wanted in cells.items()}
-
-
-def _setting(path, cell: str, key: str, wanted: dict, common: dict):
-    value, default = wanted.get(key), common.get(key)
-    if value is None and default is None:
-        raise ValueError(f"{path}: cell {cell} has no {key}, and neither has `common`. Add it to one of them.")
-    return {**default, **value} if isinstance(value, dict) and isinstance(default, dict) else default if value is None else value
 
 
 def load_records(
