@@ -9,13 +9,14 @@ __all__ = ['is_observed', 'episode_noise', 'observe', 'stack_history', 'run_epis
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c003
 import hashlib
 import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
+
+from ..processes import process_pool
 
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c005
 def is_observed(
@@ -154,10 +155,9 @@ def rollouts(
     config = json.loads((Path(folder) / "config.json").read_text())
     task, render = task or config["task"], check_render(config, render)
     seeds, horizon = [int(s) for s in seeds], horizon or TASKS[task].horizon
-    context = multiprocessing.get_context("spawn")  # fork would share a GL context and torch's thread pool
     episodes = []
     try:
-        with ProcessPoolExecutor(min(workers, len(seeds)), context, _start_worker, (str(folder), task, render, horizon)) as pool:
+        with process_pool(min(workers, len(seeds)), _start_worker, (str(folder), task, render, horizon)) as pool:
             jobs = [pool.submit(_run_seed, seed) for seed in seeds]
             bar = tqdm(as_completed(jobs), total=len(jobs), desc=f"rollouts {task}", unit="episode", disable=not progress)
             for job in bar:
