@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from prism_repro.demos.kit import correlated_noise, finger_yaw, follow
+from prism_repro.demos.kit import correlated_noise, finger_yaw, follow, read_hand
 from prism_repro.demos.lift import MISHAPS, cube_pose, draw_style, lift_waypoints
 
 
@@ -34,6 +34,10 @@ def test_lifts_and_holds_after_every_mishap(env, mishap):
         assert success and np.abs(actions).max() <= 1 and len(actions) < 150
         closings = np.sum(np.diff(actions[:, 6]) > 0)
         assert closings >= 2 if mishap in ("beside", "high") else closings >= 1
+        first = np.argmax(actions[:, 6] > 0)
+        reopened = first + np.argmax(actions[first:, 6] < 0)
+        if mishap in ("beside", "high"):
+            assert reopened - first <= 14, "an empty hand opens at once, and is not lifted first"
 
 
 def test_tries_again_when_the_cube_was_not_there(env):
@@ -56,6 +60,8 @@ def test_both_pairs_of_faces_occur_over_20_seeds(env):
         first = next(lift_waypoints(env, style))
         between = finger_yaw(first.rotation) - style.twist - np.arctan2(cube[1, 0], cube[0, 0])
         assert np.isclose(np.sin(2 * between), 0, atol=1e-6)
+        turn = abs(np.arcsin(np.sin(finger_yaw(first.rotation) - style.twist - finger_yaw(read_hand(env).rotation))))  # fingers are interchangeable
+        assert (turn > np.pi / 4) == style.far_pair
         along_x.add(bool(abs(np.cos(between)) > 0.9))
         far.add(style.far_pair)
     assert along_x == far == {True, False}
