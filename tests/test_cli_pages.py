@@ -19,7 +19,7 @@ def test_a_damaged_or_untitled_notebook_is_named(tmp_path):
 
 
 def test_a_heading_over_hidden_cells_goes_with_them(tmp_path):
-    texts = [("markdown", "# T"), ("markdown", "text"), ("markdown", "## Tests"), ("code", "#| test\ndef test_x(): ...")]
+    texts = [("markdown", "# T\n\n- skip_exec: true"), ("markdown", "text"), ("markdown", "## Tests"), ("code", "#| test\ndef test_x(): ...")]
     (tmp_path / "x.ipynb").write_text(json.dumps({"cells": [{"cell_type": kind, "source": text} for kind, text in texts]}))
     assert [c["source"] for c in read_page(tmp_path / "x.ipynb", "toy")["cells"]] == ["# T", "text"]
 
@@ -53,6 +53,7 @@ def test_every_page_is_in_the_navigation():
     (cell,) = contents({n: {"title": n.upper(), "quote": ""} for n in names})
     assert all(f"[{n.upper()}]({n}.ipynb)" in cell["source"] and f"\n{n}\n" in cell["source"] for n in names[1:])
     assert list(by_room(names)) == ["vision", "", "z"]
+    assert by_room(["pipeline/cell", "pipeline/demonstrations"]) == {"pipeline": ["pipeline/demonstrations", "pipeline/cell"]}
 
 
 def test_a_doubtful_name_is_no_link():

@@ -27,7 +27,7 @@ from .pages import contents, markdown_cell, name_list, read_page, resolve
 
 # %% ../../nbs/cli/93_site.ipynb #c005
 def setup(app):
-    "Sphinx's entry point: link the names in prose and in code cells to their definitions."
+    "Link the names in prose and in code cells to their definitions: Sphinx calls this first."
     app.add_config_value("site_names", {}, "env")
     app.connect("doctree-resolved", link_prose)
     app.connect("html-page-context", link_code)
@@ -91,6 +91,7 @@ div.cell details.hide > summary { padding: 0; margin: 0; }
 div.cell details.hide > summary > p.admonition-title { background: none; color: var(--color-foreground-muted); margin: 0 0 0 1rem; padding: 0; font-weight: normal; }
 div.cell details.hide > summary > p.admonition-title::before { display: none; }
 .highlight pre { font-size: .8rem; line-height: 1.45; }
+.highlight :is(.nc, .nn) { text-decoration: none !important; }
 .cell_output img { max-width: 100%; height: auto; border-radius: .3rem; background: #fff; }
 .cell_output table { font-size: .85rem; border-collapse: collapse; }
 .cell_output table :is(th, td) { padding: .25rem .7rem; border-bottom: 1px solid var(--color-background-border); text-align: right; }
@@ -104,13 +105,13 @@ a.name:hover { border-bottom: 1px solid var(--color-link); }
 
 
 def mathjax_file() -> Path:
-    "The one MathJax script that the pages load: TeX to SVG with all extensions, no fonts to fetch."
+    "Find the one MathJax script that the pages load: TeX to SVG with all extensions, no fonts to fetch."
     package = importlib.metadata.distribution("sphinx-mathjax-offline")
     return Path(package.locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg-full.js"))
 
 
 def configuration(cfg) -> dict:
-    "Sphinx's settings, from those of settings.ini."
+    "Derive Sphinx's settings from those of settings.ini."
     return {
         "project": cfg["title"], "author": cfg["author"], "copyright": cfg["copyright"], "html_title": cfg["title"], "language": "en",
         "extensions": ["myst_nb", "prism_repro.cli.site"],
@@ -124,7 +125,9 @@ def configuration(cfg) -> dict:
         "html_theme": "furo",
         "html_static_path": ["_static"], "html_css_files": ["site.css"], "html_js_files": ["site.js"], "html_favicon": "_static/favicon.svg",
         "html_show_sourcelink": False, "html_copy_source": False,
-        "mathjax_path": "mathjax.js", "mathjax3_config": {"options": {"enableMenu": False}},
+        "mathjax_path": "mathjax.js",
+        # a wrong equation shows as an error, not as red text that looks right
+        "mathjax3_config": {"options": {"enableMenu": False}, "tex": {"packages": {"[-]": ["noerrors", "noundefined"]}}},
     }  # fmt: skip
 
 # %% ../../nbs/cli/93_site.ipynb #c009
@@ -190,7 +193,7 @@ class _Page(HTMLParser):
 def check_site(
     site,  # folder of a built site
 ) -> list[str]:
-    "What is wrong with a site, as sentences: broken links, files from other hosts, visible directives. [] = good."
+    "Say what is wrong with a site: broken links, files from other hosts, visible directives. [] = good."
     site = Path(site).resolve()
     pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     problems = []
@@ -246,7 +249,7 @@ def build_site(
                 (source.parent / item.name).symlink_to(item)
         run_sphinx(source, site)
         if problems := check_site(site):
-            raise RuntimeError(f"The site has {len(problems)} problems:\n" + "\n".join(problems))
+            raise RuntimeError(f"The site is not good enough to publish ({len(problems)} found):\n" + "\n".join(problems))
         (site / ".nojekyll").touch()
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(site, out)
@@ -254,7 +257,7 @@ def build_site(
 
 
 def main(argv=None) -> int:
-    "Build the site from the command line: `prism-repro docs [--root DIR] [--out DIR]`."
+    "Run `prism-repro docs [--root DIR] [--out DIR]`; return the exit code."
     parser = argparse.ArgumentParser(prog="prism-repro docs", description="Build the notebooks into a web site, offline.")
     parser.add_argument("--root", default=".", help="the repository")
     parser.add_argument("--out", default="_site", help="where the site goes (default: _site)")
