@@ -1,0 +1,143 @@
+"""Tests of nbs/demos/43_observe.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+pytest.importorskip("robosuite")
+
+from prism_repro.data.schema import read_attrs, validate, write_demos
+from prism_repro.demos import observe
+from prism_repro.demos.observe import render_observations
+from prism_repro.envs.rendering import RenderSettings
+from prism_repro.envs.robosuite import RobosuiteEnv
+
+CAMERAS = ("agentview", "robot0_eye_in_hand")
+QUICK = dict(cameras=CAMERAS, size=24, progress=False)
+
+
+def episode(env, seed, steps):
+    env.reset(seed)
+    states, obs = [], {key: [] for key in env.task.low_dim}
+    actions = np.random.default_rng(seed).uniform(-1, 1, (steps, 7))
+    for action in actions:
+        states.append(env.get_state())
+        for key, value in env.low_dim().items():
+            obs[key].append(value)
+        env.step(action)
+    return {"states": np.stack(states), "actions": actions, "obs": {k: np.stack(v) for k, v in obs.items()}, "dones": np.zeros(steps, int),
+            "model_file": env.model_xml(), "attrs": {"seed": seed}}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    env = RobosuiteEnv("lift", None)
+    attrs = {"env_args": env.env_args(), "task": "lift", "attempts": 4, "expert": {"noise": 0.1}}
+    episodes = [episode(env, seed, steps) for seed, steps in enumerate((6, 4, 5))]
+    del episodes[1]["obs"]["robot0_eef_pos"]  # to be computed from the states
+    return write_demos(tmp_path_factory.mktemp("observe") / "demos.hdf5", episodes, attrs=attrs, valid_fraction=0.3)
+
+
+def sha(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@pytest.mark.gl
+@pytest.mark.slow
+def test_the_file_does_not_depend_on_the_number_of_workers(source, tmp_path):
+    before = sha(source)
+    reports = [render_observations(source, tmp_path / f"{n}.hdf5", workers=n, **QUICK) for n in (1, 2)]
+    assert sha(tmp_path / "1.hdf5") == sha(tmp_path / "2.hdf5") and sha(source) == before
+    assert reports[0]["frames"] == 30 and reports[0]["checked_frames"] >= 2 * 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1.hdf5", "2.hdf5"]
+    assert validate(tmp_path / "1.hdf5", [f"{c}_image" for c in CAMERAS]) == []
+    attrs, old = read_attrs(tmp_path / "1.hdf5"), read_attrs(source)
+    assert {k: attrs[k] for k in ("task", "attempts", "expert")} == {k: old[k] for k in ("task", "attempts", "expert")}
+    assert attrs["render"] == {"fast": True, "thin": 0.1} and attrs["image_size"] == 24 and attrs["gl"] == reports[0]["gl"]
+    assert attrs["env_args"]["env_kwargs"]["camera_heights"] == 24 and attrs["env_args"]["env_name"] == "Lift"
+    env = RobosuiteEnv("lift")
+    with h5py.File(tmp_path / "1.hdf5") as new, h5py.File(source) as old:
+        for split in ("train", "valid"):
+            assert np.array_equal(new["mask"][split][()], old["mask"][split][()])
+        for name, demo in old["data"].items():
+            for key in ("states", "actions", "dones"):
+                assert np.array_equal(demo[key][()], new["data"][name][key][()]) and demo[key].dtype == new["data"][name][key].dtype
+            assert dict(demo.attrs) == dict(new["data"][name].attrs)
+            for step, state in enumerate(demo["states"]):
+                env.set_state(state)
+                for key, value in env.low_dim().items():
+                    assert np.array_equal(new["data"][name]["obs"][key][step], value), (name, key)
+                image = new["data"][name]["obs/agentview_image"]
+                assert image.shape[1:] == (24, 24, 3) and np.array_equal(image[step], env.render("agentview", 24))
+    env.close()
+
+
+@pytest.mark.gl
+@pytest.mark.slow
+def test_one_wrong_frame_and_nothing_is_written(source, tmp_path, monkeypatch):
+    "The frames that the workers deliver are darkened at one step of one demo, as a broken context would."
+    step = int(observe._steps_to_check(2, 5)[-1])
+    honest = observe._check_again
+
+    def darkened(job, kept):
+        kept["demo_2"][1]["agentview_image"][-1] //= 5
+        return honest(job, kept)
+
+    monkeypatch.setattr(observe, "_check_again", darkened)
+    with pytest.raises(RuntimeError, match=f"agentview_image of demo_2 at step {step} has mean .*nothing was written"):
+        render_observations(source, tmp_path / "out.hdf5", workers=1, **QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_cannot_be_rendered_gets_a_sentence(source, tmp_path):
+    out = tmp_path / "out.hdf5"
+    with pytest.raises(FileNotFoundError, match="no demonstration file .*nowhere.hdf5: collect one"):
+        render_observations(tmp_path / "nowhere.hdf5", out, **QUICK)
+    with pytest.raises(ValueError, match="the source itself"):
+        render_observations(source, source, **QUICK)
+    with pytest.raises(ValueError, match="whole number of pixels"):
+        render_observations(source, out, cameras=CAMERAS, size=24.5)
+    with pytest.raises(ValueError, match="No cameras were given: choose from agentview"):
+        render_observations(source, out, cameras=(), size=24)
+    damaged = Path(shutil.copy(source, tmp_path / "damaged.hdf5"))
+    with h5py.File(damaged, "a") as file:
+        del file["data/demo_1/states"]
+    with pytest.raises(ValueError, match=r"1 of its 3 demos have no states \(demo_1\): images are drawn from simulator states"):
+        render_observations(damaged, out, **QUICK)
+    with h5py.File(damaged, "a") as file:
+        file["data"].attrs["task"] = "coffee"
+    with pytest.raises(ValueError, match="is of the task 'coffee', and the tasks that can be rendered are lift"):
+        render_observations(damaged, out, **QUICK)
+    assert not out.exists()
+
+
+@pytest.mark.gl
+@pytest.mark.slow
+def test_another_model_or_camera_is_refused_by_name(source, tmp_path):
+    other = Path(shutil.copy(source, tmp_path / "other.hdf5"))
+    with h5py.File(other, "a") as file:
+        file["data/demo_1"].attrs["model_file"] = file["data/demo_1"].attrs["model_file"].replace('size="0.02', 'size="0.03')
+    with pytest.raises(ValueError, match="demo_1 was recorded with another model"):
+        render_observations(other, tmp_path / "out.hdf5", workers=1, **QUICK)
+    with pytest.raises(ValueError, match="no camera 'topview'"):
+        render_observations(source, tmp_path / "out.hdf5", workers=1, cameras=["topview"], size=24, progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.hdf5"]
+
+
+@pytest.mark.gl
+@pytest.mark.slow
+def test_settings_and_sizes_reach_the_frames(source, tmp_path):
+    settings = RenderSettings(fast=False, thin=1.0)
+    render_observations(source, tmp_path / "full.hdf5", workers=1, cameras=["robot0_eye_in_hand"], size=40, render=settings, progress=False)
+    env = RobosuiteEnv("lift", settings)
+    with h5py.File(tmp_path / "full.hdf5") as file:
+        env.set_state(file["data/demo_2/states"][3])
+        assert np.array_equal(file["data/demo_2/obs/robot0_eye_in_hand_image"][3], env.render("robot0_eye_in_hand", 40))
+        assert "agentview_image" not in file["data/demo_2/obs"]
+    env.close()
+    assert RenderSettings(**read_attrs(tmp_path / "full.hdf5")["render"]) == settings
