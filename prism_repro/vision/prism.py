@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .pooling import SSPool
 from .resnet import BasicBlock, ResNet18, init_convs
 
-# %% ../../nbs/vision/12_prism.ipynb #c005
+# %% ../../nbs/vision/12_prism.ipynb #c006
 class TDCA(nn.Module):
     """Fuse stage tokens by top-down cross-attention: the deepest token asks, the earlier tokens answer.
 
@@ -41,7 +41,7 @@ class TDCA(nn.Module):
             answer = (self.weights(query, earlier)[:, :, None] * self.v(earlier)).sum(1)
             return query + self.out(answer)
 
-# %% ../../nbs/vision/12_prism.ipynb #c013
+# %% ../../nbs/vision/12_prism.ipynb #c014
 class PRISM(nn.Module):
     """Encode an image into multiscale keypoints, fused by top-down cross-attention: (B, C, H, W) -> (B, 2 num_kp).
 
