@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# %% ../../nbs/policies/50_unet.ipynb #c005
+# %% ../../nbs/policies/50_unet.ipynb #c006
 class SinusoidalPosEmb(nn.Module):
     "Embed scalars by sines, then cosines, of geometrically spaced frequencies: [B] -> [B, dim]."
 
@@ -28,7 +28,7 @@ class SinusoidalPosEmb(nn.Module):
         angles = t[:, None] * frequencies
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 
-# %% ../../nbs/policies/50_unet.ipynb #c009
+# %% ../../nbs/policies/50_unet.ipynb #c010
 class Conv1dBlock(nn.Module):
     "Apply Conv1d, GroupNorm and Mish; the length stays."
 
@@ -57,7 +57,7 @@ class ConditionalResidualBlock1D(nn.Module):
         scale, bias = self.cond_encoder(cond)[:, :, None].chunk(2, dim=1)
         return self.blocks[1](scale * self.blocks[0](x) + bias) + self.residual_conv(x)
 
-# %% ../../nbs/policies/50_unet.ipynb #c012
+# %% ../../nbs/policies/50_unet.ipynb #c013
 class ConditionalUnet1D(nn.Module):
     """Map a noisy action chunk, its time(s) and a condition to a chunk of the same shape.
 
