@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# %% ../../nbs/policies/51_flow_matching.ipynb #c005
+# %% ../../nbs/policies/51_flow_matching.ipynb #c006
 TIME_SCALE = 100.0  # t in [0, 1] enters the step embedding as 0 to 100, like DDPM's steps; alternatives: 1 and 1000
 
-# %% ../../nbs/policies/51_flow_matching.ipynb #c007
+# %% ../../nbs/policies/51_flow_matching.ipynb #c008
 @dataclass(frozen=True)
 class FlowMatching:
     """Learn and follow the velocity field of straight paths from noise (t = 0) to data (t = 1).
