@@ -51,6 +51,11 @@ def test_loss_is_a_function_of_the_generator_and_samples_are_independent():
     policy = Policy.from_config(CONFIG, seed=0)
     assert torch.equal(policy.loss(observe(), generator(1)), policy.loss(observe(), generator(1)))
     assert not torch.equal(policy.loss(observe(), generator(1)), policy.loss(observe(), generator(2)))
+    batch = observe()
+    changed = batch | {"a_cam": torch.cat([batch["a_cam"][:2], torch.rand(1, 2, 3, 36, 36)])}
+    before, after = policy.loss(batch, generator(1)), policy.loss(changed, generator(1))
+    torch.testing.assert_close(before[:2], after[:2])
+    assert before[2] != after[2]
 
 
 def test_act_executes_the_slice_after_the_observed_steps():
