@@ -52,7 +52,7 @@ def test_every_page_is_in_the_navigation():
     names = ["index", "z/1_a", "vision/10_resnet", "vision/11_pooling", "loose"]
     (cell,) = contents({n: {"title": n.upper(), "quote": ""} for n in names})
     assert all(f"[{n.upper()}]({n}.ipynb)" in cell["source"] and f"\n{n}\n" in cell["source"] for n in names[1:])
-    assert list(by_room(names)) == ["vision", "", "z"]
+    assert list(by_room(names)) == ["", "vision", "z"]
     assert by_room(["pipeline/cell", "pipeline/demonstrations"]) == {"pipeline": ["pipeline/demonstrations", "pipeline/cell"]}
 
 

@@ -160,9 +160,9 @@ def imported(source: str, package: str) -> dict[str, str]:
 
 # %% ../../nbs/cli/93_pages.ipynb #c021
 ROOMS = {
-    "paper": "The papers", "vision": "Vision", "data": "Data", "envs": "Environments", "demos": "Demonstrations", "policies": "Policies",
-    "training": "Training", "evaluation": "Evaluation", "analysis": "Analysis", "crobo": "CroBo", "results": "Results", "grid": "Grid",
-    "cli": "Command line", "pipeline": "Pipeline",
+    "paper": "The papers", "": "Foundations", "vision": "Vision", "data": "Data", "envs": "Environments", "demos": "Demonstrations",
+    "policies": "Policies", "training": "Training", "evaluation": "Evaluation", "analysis": "Analysis", "crobo": "CroBo", "results": "Results",
+    "grid": "Grid", "cli": "Command line", "pipeline": "Pipeline",
 }  # fmt: skip
 FLOW = ["pipeline/demonstrations", "pipeline/observations", "pipeline/pretrain", "pipeline/cell"]
 
@@ -180,7 +180,7 @@ def contents(pages: dict[str, dict]) -> list[dict]:
     "Make the end of the front page: what each notebook says, by room, and the navigation of the side bar."
     shown, hidden = ["## Contents"], []
     for room, names in by_room(n for n in pages if n != "index").items():
-        caption = ROOMS.get(room, (room or "notebooks").replace("/", ": ").capitalize())
+        caption = ROOMS.get(room, room.replace("/", ": ").capitalize())
         lines = [f"- [{pages[n]['title']}]({n}.ipynb)" + (f": {pages[n]['quote']}" if pages[n]["quote"] else "") for n in names]
         shown.append(f"### {caption}\n\n" + "\n".join(lines))
         hidden.append("```{toctree}\n:hidden:\n:caption: " + caption + "\n\n" + "\n".join(names) + "\n```")
