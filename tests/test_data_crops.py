@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from prism_repro.data.crops import center_crop, random_crop
 
@@ -17,7 +18,7 @@ def test_crop_equals_slicing():
             y, x = offsets[b, t]
             expected = IMAGES[b, t, y : y + size, x : x + size].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
             assert np.array_equal(crops[b, t], expected)
-    assert crops.flags["C_CONTIGUOUS"] and crops.dtype == np.float32
+    assert crops.dtype == np.float32 and torch.from_numpy(crops).flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_is_a_function_of_the_generator():

@@ -47,10 +47,10 @@ def _places(images, size) -> tuple[int, int]:
 
 
 def _cut(images, size, rows, offsets) -> np.ndarray:
-    windows = sliding_window_view(images.reshape(-1, *images.shape[-3:]), (size, size), axis=(1, 2))
-    out = np.empty((rows.size, 3, size, size), np.float32)
+    windows = np.moveaxis(sliding_window_view(images.reshape(-1, *images.shape[-3:]), (size, size), axis=(1, 2)), 3, -1)
+    out = np.empty((rows.size, size, size, 3), np.float32)
     for start in range(0, rows.size, CHUNK):
         part = slice(start, start + CHUNK)
         out[part] = windows[rows.ravel()[part], offsets[part, 0], offsets[part, 1]]
         out[part] /= 255
-    return out.reshape(*rows.shape, 3, size, size)
+    return np.moveaxis(out, -1, 1).reshape(*rows.shape, 3, size, size)  # a view: the channels stay last in memory
