@@ -117,9 +117,11 @@ def test_observations_depend_on_the_state_alone(lift):
 
 def test_what_follows_a_set_state_depends_on_it_alone(lift):
     lift.reset(2)
+    for _ in range(40):
+        lift.step([0.3, 0, -1, 0, 0, 0, 1])
+    assert lift._data.ncon > 4  # the hand leans on the table: the contact solver's warm start matters
     state, ends = lift.get_state(), []
     for junk in range(3):
-        lift.reset(junk)
         for _ in range(junk):
             lift.step(np.full(7, 0.5))
         lift.set_state(state)
@@ -218,6 +220,16 @@ def test_a_missing_or_foreign_simulator_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "robosuite", None)
     with pytest.raises(ModuleNotFoundError, match=r"need robosuite, which is not installed: run `pip install prism_repro\[sim\]`"):
         RobosuiteEnv("lift", None)
+
+
+def test_physics_needs_no_opengl(tmp_path):
+    (tmp_path / "OpenGL").mkdir()
+    (tmp_path / "OpenGL" / "__init__.py").write_text("raise AttributeError('no libEGL here')")
+    code = "from prism_repro.envs.robosuite import *; env = RobosuiteEnv('lift', None); env.step([0] * 7); print(env.success())"
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    assert python(code, PYTHONPATH=path).stdout == "False\n"
+    done = subprocess.run([sys.executable, "-c", code.replace(", None", "")], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    assert "no libEGL here" in done.stderr.splitlines()[-1] and "prism-repro doctor" in done.stderr.splitlines()[-1]
 
 
 def test_importing_needs_no_simulator():

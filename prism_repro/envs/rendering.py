@@ -184,7 +184,7 @@ class Renderer:
         self._gl = _gl_context(size, size)
         self._context, self._young = None, CHECKED_FRAMES
         _live.append(self)
-        atexit.register(self.close)  # registered after EGL's own exit handler, so it runs before it
+        atexit.register(self.close)  # registered after EGL's own exit handler, so it runs before it, and nothing is freed twice
         try:
             self._make_scene()
             self._make_context(size)
@@ -269,7 +269,7 @@ class Renderer:
             raise RuntimeError("This renderer is closed: make a new environment.")
 
     def close(self) -> None:
-        "Free the context; safe to call twice. Without it EGL prints a harmless traceback when Python exits."
+        "Free the context; safe to call twice."
         if self in _live:
             _live.remove(self)
             atexit.unregister(self.close)

@@ -7,6 +7,7 @@ __all__ = ['LOW_DIM', 'CAMERAS', 'TASKS', 'SUPPORTED', 'MODEL_SEED', 'Task', 'Ro
 
 # %% ../../nbs/envs/31_robosuite.ipynb #c003
 import dataclasses
+import importlib
 import logging
 import os
 import re
@@ -50,10 +51,10 @@ SUPPORTED = {"robosuite": "1.5.2", "mujoco": "3.3.7"}
 def _import_robosuite():
     "robosuite, quietly; with a sentence when it is missing or another version."
     choose_backend()
-    before = os.environ.get("MUJOCO_GL")
     logging.getLogger("robosuite_logs").addFilter(_errors_only)
+    before = os.environ.get("MUJOCO_GL")
     try:
-        import mujoco
+        mujoco = _import_mujoco()
         import robosuite
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(f"The simulated tasks need {missing.name}, which is not installed: run `pip install prism_repro[sim]`.") from missing
@@ -65,6 +66,17 @@ def _import_robosuite():
         if found != wanted:
             raise ImportError(f"{module.__name__} {found} is installed, but episodes repeat only with {wanted}: run `pip install {module.__name__}=={wanted}`.")
     return robosuite
+
+
+def _import_mujoco():
+    "MuJoCo; without its OpenGL module where that does not load, because physics needs none."
+    try:
+        return importlib.import_module("mujoco")
+    except (ImportError, AttributeError) as error:  # PyOpenGL raises the second when a library is missing
+        if error.name == "mujoco":
+            raise
+    os.environ["MUJOCO_GL"] = "disable"
+    return importlib.import_module("mujoco")
 
 
 def _errors_only(record: logging.LogRecord) -> bool:
