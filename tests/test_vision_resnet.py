@@ -49,6 +49,16 @@ def test_a_sample_does_not_depend_on_its_batch():
     torch.testing.assert_close(net(x)[-1][:1], net(x[:1])[-1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("stride,channels", [(1, 32), (2, 64)])
+def test_block_is_the_equation(stride, channels):
+    torch.manual_seed(0)
+    block, x = BasicBlock(32, channels, stride), torch.randn(2, 32, 9, 9)
+    F = torch.nn.functional
+    inner = F.relu(block.bn1(F.conv2d(x, block.conv1.weight, stride=stride, padding=1)))
+    skip = x if stride == 1 else block.downsample[1](F.conv2d(x, block.downsample[0].weight, stride=2))
+    torch.testing.assert_close(block(x), F.relu(block.bn2(F.conv2d(inner, block.conv2.weight, padding=1)) + skip))
+
+
 def test_starting_weights_are_he_fan_out():
     torch.manual_seed(0)
     for name, p in ResNet18().named_parameters():
