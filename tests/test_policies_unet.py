@@ -22,6 +22,22 @@ def test_names_and_shapes_are_diffusion_policys():
     assert {k: list(v.shape) for k, v in ConditionalUnet1D(7, 146, (64, 128, 256)).state_dict().items()} == expected
 
 
+def test_outputs_are_diffusion_policys():
+    "Its ConditionalUnet1D (same commit) gave these numbers in float64 for weights filled by `fill`."
+
+    def fill(net):
+        with torch.no_grad():
+            for k, (_, p) in enumerate(sorted(net.named_parameters())):
+                fan = p[0].numel() if p.ndim > 1 else 4
+                p.copy_((torch.sin(torch.arange(p.numel(), dtype=p.dtype) * 0.7 + k) / fan**0.5).view(p.shape))
+
+    unet = ConditionalUnet1D(3, 5, (16, 32, 64), step_embed_dim=16).double()
+    fill(unet)
+    x, cond = torch.sin(torch.arange(48.0).double()).view(2, 8, 3), torch.cos(torch.arange(10.0).double()).view(2, 5)
+    expected = json.loads((Path(__file__).parent / "golden/diffusion_policy_unet_output.json").read_text())
+    torch.testing.assert_close(unet(x, torch.tensor([7.0, 61.0]).double(), cond), torch.tensor(expected).double(), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("cameras,dim,millions", [(1, 64, 65.08), (2, 64, 66.92), (2, 512, 92.61)])
 def test_parameter_counts(cameras, dim, millions):
     with torch.device("meta"):
