@@ -58,6 +58,15 @@ def test_loss_is_a_function_of_the_generator_and_samples_are_independent():
     assert before[2] != after[2]
 
 
+def test_loss_draws_noise_then_times_and_normalises_actions():
+    policy, batch, g = Policy.from_config(CONFIG, seed=0), observe(), generator(1)
+    noise, t = torch.randn(3, 8, 7, generator=g), torch.rand(3, generator=g)
+    expected = policy.objective.loss(policy.unet, batch["actions"], policy.condition(batch), noise, t)
+    assert torch.equal(policy.loss(batch, generator(1)), expected)
+    policy.normalizer.actions_half.fill_(3.0)
+    torch.testing.assert_close(policy.loss(batch | {"actions": batch["actions"] * 3}, generator(1)), expected)
+
+
 def test_act_executes_the_slice_after_the_observed_steps():
     policy = Policy.from_config(CONFIG | {"To": 3}, seed=0)
     obs, noise = observe(config=CONFIG | {"To": 3}), torch.randn(3, 8, 7, generator=generator())
