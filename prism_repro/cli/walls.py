@@ -40,7 +40,7 @@ def imports(
 def _modules(root: Path) -> dict[str, list]:
     "Dotted module name -> its imports, for every module of the package at `root`."
     table = {}
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(p for p in root.rglob("*.py") if p.name != "_modidx.py"):  # nbdev's index, which imports nothing
         parts = (root.name, *path.relative_to(root).with_suffix("").parts)
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         package = name if parts[-1] == "__init__" else ".".join(parts[:-1])

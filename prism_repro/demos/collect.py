@@ -7,16 +7,12 @@ __all__ = ['NOISE', 'TAIL', 'HORIZON', 'run_episode', 'collect']
 
 # %% ../../nbs/demos/42_collect.ipynb #c003
 import functools
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +22,7 @@ from ..data.schema import write_demos
 from .kit import correlated_noise, follow
 from .lift import draw_style, lift_waypoints
 from ..envs.robosuite import TASKS, RobosuiteEnv
+from ..processes import process_pool
 
 # %% ../../nbs/demos/42_collect.ipynb #c005
 NOISE, TAIL, HORIZON = 0.03, 8, 150  # standard deviation of the actions' noise; steps after success; most steps of an attempt
@@ -56,17 +53,6 @@ def _columns(rows: list[tuple]) -> dict:
     return {"actions": np.stack(actions), "states": np.stack(states), "obs": obs, "rewards": np.array(solved, dtype=np.float64), "dones": dones}
 
 # %% ../../nbs/demos/42_collect.ipynb #c008
-def _start_worker() -> None:
-    "Make a worker leave Ctrl-C to its parent and end when the parent does."
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def leave():
-        parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=leave, daemon=True).start()
-
-
 @functools.cache
 def _env(task: str) -> RobosuiteEnv:
     "This process's environment."
@@ -118,7 +104,7 @@ def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, n
     """
     _check(task, n, path, first_seed, workers, noise)
     began, tried = time.perf_counter(), []
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    pool = process_pool(workers)
     try:
         with tqdm(total=n, desc=f"{task} demonstrations", disable=not progress) as bar:
             for success, episode in _attempts(pool, task, first_seed, noise, ahead=2 * workers):

@@ -7,7 +7,6 @@ __all__ = ['render_observations']
 
 # %% ../../nbs/demos/43_observe.ipynb #c003
 import dataclasses
-import multiprocessing
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from ..data.schema import demo_names, read_attrs, write_demos
 from ..envs.rendering import RenderSettings
 from ..envs.robosuite import TASKS, RobosuiteEnv
+from ..processes import process_pool
 
 # %% ../../nbs/demos/43_observe.ipynb #c004
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +65,6 @@ def _gl(job: _Job) -> str:
     return _env(job).gl
 
 
-def _processes(n: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"))
 
 # %% ../../nbs/demos/43_observe.ipynb #c008
 def _steps_to_check(index: int, length: int) -> np.ndarray:
@@ -77,7 +75,7 @@ def _steps_to_check(index: int, length: int) -> np.ndarray:
 def _check_again(job: _Job, kept: dict[str, tuple[np.ndarray, dict]]) -> int:
     "Render the kept frames in a fresh process and compare; return their number. Raise `RuntimeError` at the first difference."
     count = 0
-    with _processes(1) as fresh:
+    with process_pool(1) as fresh:
         for name, (steps, first) in kept.items():
             again = fresh.submit(_frames, job, name, steps).result()
             for key in (f"{camera}_image" for camera in job.cameras):
@@ -161,7 +159,7 @@ def render_observations(
         kwargs = attrs["env_args"].get("env_kwargs", {})
         attrs["env_args"]["env_kwargs"] = kwargs | dict(camera_names=list(cameras), camera_heights=job.size, camera_widths=job.size)
     report = dict(demos=len(names), frames=steps * len(job.cameras))
-    with _processes(min(workers, len(names))) as pool, tqdm(total=steps, unit="step", desc=path.name, disable=not progress) as bar:
+    with process_pool(min(workers, len(names))) as pool, tqdm(total=steps, unit="step", desc=path.name, disable=not progress) as bar:
         try:
             report["gl"] = pool.submit(_gl, job).result()
             attrs |= dict(task=task, render=dataclasses.asdict(render), image_size=job.size, gl=report["gl"])
