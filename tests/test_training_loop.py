@@ -165,11 +165,20 @@ def test_the_outcome_depends_on_the_seed_and_not_on_how_often_it_is_saved(tmp_pa
 
 
 def test_global_state_is_left_alone(tmp_path, uninterrupted):
-    torch.manual_seed(7), np.random.seed(7)
-    before, threads = (torch.random.get_rng_state(), np.random.get_state()[1].copy()), torch.get_num_threads()
-    tiny(tmp_path / "a", {"deterministic": True})
-    assert torch.equal(before[0], torch.random.get_rng_state()) and np.array_equal(before[1], np.random.get_state()[1])
-    assert torch.get_num_threads() == threads and not torch.are_deterministic_algorithms_enabled()
+    class Looks(TinyPolicy):
+        def loss(self, batch, generator):
+            assert torch.get_num_threads() == 1 and torch.are_deterministic_algorithms_enabled()
+            return super().loss(batch, generator)
+
+    threads = torch.get_num_threads()
+    torch.manual_seed(7), np.random.seed(7), torch.set_num_threads(2)
+    try:
+        before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+        tiny(tmp_path / "a", {"deterministic": True}, build=Looks)
+        assert torch.equal(before[0], torch.random.get_rng_state()) and np.array_equal(before[1], np.random.get_state()[1])
+        assert torch.get_num_threads() == 2 and not torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_num_threads(threads)
     assert outcome(tmp_path / "a")[0] == outcome(uninterrupted)[0]
 
 
@@ -277,6 +286,9 @@ def test_batches_and_noise_depend_on_seed_and_step():
     assert a["cam"].shape == (8, 2, 3, 8, 8) and a["actions"].shape == (8, 8, 2)
     for other in (get(3, 6), get(4, 5)):
         assert not torch.equal(a["cam"], other[0]["cam"]) and not torch.equal(n, other[1])
+    one = Windows({k: v[:4] for k, v in windows.arrays.items()}, ["demo_0"], [4], To=2, Tp=8, Ta=4)
+    crops = [make_batch(one, POLICY, 8, seed, step)["cam"] for seed, step in ((0, 0), (0, 1), (1, 0))]  # always the same window
+    assert not torch.equal(crops[0], crops[1]) and not torch.equal(crops[0], crops[2]) and not torch.equal(crops[0][0], crops[0][1])
 
 
 def test_log(tmp_path, uninterrupted):
