@@ -56,9 +56,10 @@ def loader(data: Path, **_) -> dict:
 
     def ours(batches=60, B=64):
         for step in range(batches):
-            batch, rng = windows.gather(batch_indices(len(windows), B, 0, step)), np.random.default_rng(step)
+            index, rng = batch_indices(len(windows), B, 0, step), np.random.default_rng(step)
             for camera in CAMERAS:
-                batch[camera] = random_crop(batch[camera], 76, rng)
+                random_crop(windows.arrays[camera], 76, rng, windows.rows(index))
+            windows.gather(index, [*LOW_DIM, "actions"])
         return batches * B
 
     def plain(samples=2000):
@@ -106,7 +107,7 @@ def training(data: Path, folder: Path, **_) -> dict:
 
         torch.manual_seed(0)
         policy = Policy.from_config(CONFIG)
-        policy.normalizer.fit(windows) if hasattr(policy.normalizer, "fit") else None
+        policy.normalizer.fit(windows)
         ema, rng, generator = copy.deepcopy(policy), np.random.default_rng(0), torch.Generator().manual_seed(0)
         optimizer = torch.optim.AdamW(policy.parameters(), lr=3e-4, foreach=False)
         for _ in range(TRAIN["steps"]):
@@ -191,7 +192,7 @@ def latency(policy: Path, repeats: int = 20, **_) -> dict:
         for _ in range(repeats):
             x = torch.from_numpy(noise[None])
             for n in range(N):  # autograd on, observation encoded inside the loop
-                x = x + p.objective.velocity(p.unet, x, torch.full((1,), n / N), p.condition(batch)).detach() / N
+                x = x + p.unet(x, torch.full((1,), n / N * p.objective.time_scale), p.condition(batch)).detach() / N
         return repeats
 
     result = rates("chunks per CPU-second", ours, plain)

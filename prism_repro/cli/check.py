@@ -30,8 +30,8 @@ def fresh_copy(
         shutil.copy(root / name, copy / name)
     (copy / "prism_repro").mkdir()
     shutil.copy(root / "prism_repro" / "__init__.py", copy / "prism_repro")
-    for tool in ("nbdev_export", "nbdev_clean"):
-        code = f"import sys; from nbdev.{'export' if tool.endswith('export') else 'clean'} import {tool}; sys.argv = ['{tool}']; {tool}()"
+    for tool, module in dict(nbdev_export="nbdev.doclinks", nbdev_clean="nbdev.clean").items():
+        code = f"import sys; from {module} import {tool}; sys.argv = ['{tool}']; {tool}()"
         done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{tool} failed on a copy of {root}:\n{done.stdout}{done.stderr}")
