@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 PIPELINE := $(if $(filter quick,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 
-.PHONY: help setup repro test docs bench export lock clean system-deps hooks
+.PHONY: help setup repro test docs bench export readme wheel-check lock clean system-deps hooks
 help:
 	@grep -E '^# |^#   ' Makefile | head -6; echo; echo "targets: setup repro test docs bench export lock system-deps clean"
 
@@ -39,7 +39,7 @@ repro: $(READY) $(GL)
 test: $(READY) $(GL)
 	prism-repro check
 	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --do_print --timing
-	MUJOCO_GL=$$(cat $(GL)) pytest -q --durations=15
+	MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15
 
 docs: $(READY)
 	prism-repro docs
@@ -50,6 +50,19 @@ bench: $(READY) $(GL)
 # Everything that is generated from the notebooks: the package, the tests, the README.
 export: $(READY)
 	nbdev_export && nbdev_clean && prism-repro export-tests && prism-repro readme
+
+# The front page's own table and figure: those of the quick profile, as it last ran here.
+readme: $(READY)
+	cp figures/quick/figure_lift.png figures/readme.png
+	jupyter execute --inplace nbs/index.ipynb && nbdev_clean --fname nbs/index.ipynb && prism-repro readme
+
+# Does a wheel built here work in an environment that has nothing else?
+wheel-check: $(READY)
+	rm -rf work/wheel && python -m build -q --wheel --outdir work/wheel . && $(PYTHON) -m venv work/wheel/env
+	work/wheel/env/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt work/wheel/*.whl
+	cd work/wheel && env/bin/python -c "import time; t = time.time(); from prism_repro.vision.prism import PRISM; print(f'imported in {time.time() - t:.1f} s'); \
+	  import torch; print(PRISM(width=64)(torch.zeros(2, 3, 76, 76)).shape)"
+	! work/wheel/env/bin/python -m pip list --format=freeze | grep -iE '^(nbdev|fastcore|mujoco|robosuite|dvc|matplotlib)=='
 
 # The merge driver and git hooks that keep notebooks clean (once per clone, for people who write them).
 hooks: $(READY)
