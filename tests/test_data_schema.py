@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from prism_repro.data.schema import atomic, demo_names, file_hash, read_attrs, validate, write_demos
+from prism_repro.data.schema import demo_names, read_attrs, validate, write_demos
+from prism_repro.files import file_hash
 
 ENV_ARGS = {"env_name": "Lift", "type": 1, "env_version": "1.5.2", "env_kwargs": {"control_freq": 20}}
 
@@ -197,10 +198,3 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     with pytest.raises(ValueError, match="was not written.*\n.*a.hdf5: data/demo_0/actions: expected values in"):
         write_demos(path, [bad], attrs={"env_args": ENV_ARGS})
     assert os.listdir(tmp_path) == ["a.hdf5"] and path.read_bytes() == before
-
-
-def test_atomic_replaces_only_on_success(tmp_path):
-    with atomic(tmp_path / "new" / "x.txt") as tmp:
-        tmp.write_text("1")
-        assert not (tmp_path / "new" / "x.txt").exists()
-    assert os.listdir(tmp_path / "new") == ["x.txt"]

@@ -11,8 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from prism_repro.data.schema import demo_names, file_hash, read_attrs, validate
+from prism_repro.data.schema import demo_names, read_attrs, validate
 from prism_repro.demos.collect import collect
+from prism_repro.files import file_hash
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ from torch import nn
 from prism_repro.data.windows import Windows
 from prism_repro.policies.policy import Policy
 from prism_repro.training.checkpoint import CheckpointError, load_checkpoint, read_meta
-from prism_repro.training.loop import DEFAULTS, Run, identify, learning_rate, make_batch, noise_generator, resolve, train, trim_log
+from prism_repro.training.loop import Run, identify, make_batch, noise_generator, train, trim_log
+from prism_repro.training.settings import DEFAULTS, learning_rate, resolve
 
 
 TINY = '''
@@ -301,17 +302,6 @@ def test_log(tmp_path, uninterrupted):
         path.write_bytes(text)
         trim_log(path, 2)
         assert path.read_bytes() == b"".join(text.splitlines(keepends=True)[:kept])
-
-
-@pytest.mark.parametrize(
-    "change, match",
-    [({"stesp": 1}, r"Unknown training settings \['stesp'\]"), ({"steps": 0}, "steps=0: expected an integer"), ({"batch_size": 2.5}, "batch_size=2.5"), ({"precision": "fp16"}, "expected 'float32' or 'bfloat16'")],
-)
-def test_settings_are_checked(change, match):
-    with pytest.raises(ValueError, match=match):
-        resolve({"steps": 5, **change})
-    with pytest.raises(ValueError, match="lack 'steps'"):
-        resolve({})
 
 
 def test_windows_are_checked(tmp_path):

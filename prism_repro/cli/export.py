@@ -8,8 +8,9 @@ __all__ = ['marked_tests', 'test_file_name', 'render_tests', 'notebooks', 'expor
 # %% ../../nbs/cli/90_export.ipynb #c003
 import argparse
 import json
-import os
 from pathlib import Path
+
+from ..files import write_atomic
 
 # %% ../../nbs/cli/90_export.ipynb #c004
 def marked_tests(
@@ -64,16 +65,10 @@ def export_tests(
     if not check:
         tests.mkdir(parents=True, exist_ok=True)
         for name in changed:
-            _write(tests / name, texts[name])
+            write_atomic(tests / name, texts[name])
         for name in stale:
             (tests / name).unlink()
     return sorted(changed + stale)
-
-
-def _write(path: Path, text: str) -> None:
-    tmp = path.with_name(path.name + ".tmp")
-    tmp.write_text(text, encoding="utf-8")
-    os.replace(tmp, path)
 
 # %% ../../nbs/cli/90_export.ipynb #c014
 def main(argv=None) -> int:

@@ -8,9 +8,10 @@ __all__ = ['HEAD', 'readme', 'main']
 # %% ../../nbs/cli/95_readme.ipynb #c003
 import argparse
 import json
-import os
 import re
 from pathlib import Path
+
+from ..files import write_atomic
 
 HEAD = "<!-- Generated from nbs/index.ipynb by `prism-repro readme`. Edit the notebook. -->\n\n"
 
@@ -67,7 +68,5 @@ def main(argv=None) -> int:
         print("README.md is in step with nbs/index.ipynb" if in_step else "README.md is out of step with nbs/index.ipynb; run `prism-repro readme`")
         return int(not in_step)
     if not in_step:
-        tmp = path.with_name("README.md.tmp")
-        tmp.write_text(text, encoding="utf-8")
-        os.replace(tmp, path)
+        write_atomic(path, text)
     return 0

@@ -8,7 +8,6 @@ __all__ = ['REQUIRED', 'CONFIG', 'WEIGHTS', 'KIND', 'VERSION', 'make_encoder', '
 # %% ../../nbs/policies/52_policy.ipynb #c003
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..data.normalizer import Normalizer
+from ..files import write_atomic
 from .flow_matching import FlowMatching
 from .unet import ConditionalUnet1D
 from ..vision.observation import ObservationEncoder
@@ -78,15 +78,6 @@ def check_config(config: Mapping) -> None:
 
 # %% ../../nbs/policies/52_policy.ipynb #c016
 CONFIG, WEIGHTS, KIND, VERSION = "config.json", "model.safetensors", "prism_repro policy", 1
-
-
-def _write(path: Path, data: bytes) -> None:
-    tmp = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(tmp, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(tmp, path)
 
 
 def _note(config_text: str) -> dict:
@@ -199,8 +190,8 @@ class Policy(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.config, indent=2, sort_keys=True) + "\n"
         tensors = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items()}
-        _write(folder / WEIGHTS, safetensors.torch.save(tensors, _note(text)))
-        _write(folder / CONFIG, text.encode())
+        write_atomic(folder / WEIGHTS, safetensors.torch.save(tensors, _note(text)))
+        write_atomic(folder / CONFIG, text)
         return folder
 
     @classmethod

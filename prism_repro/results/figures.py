@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from .hashes import write_atomic
+from ..files import write_atomic
 from .records import evidence_path, read_frames, record_path
 from .tables import NOT_RUN, SMOKE, Row, percent
 

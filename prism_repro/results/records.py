@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .hashes import config_hash, file_hash, to_text, write_atomic
+from ..files import file_hash, write_atomic
+from .hashes import config_hash, to_text
 
 # %% ../../nbs/results/80_records.ipynb #c005
 SCHEMA = 1

@@ -16,8 +16,8 @@ from pathlib import Path
 import yaml
 from tabulate import tabulate
 
+from ..files import write_atomic
 from ..paper.tables import Printed, short_horizon_mean
-from .hashes import write_atomic
 from .records import name_of
 from .statistics import Pooled, pool
 

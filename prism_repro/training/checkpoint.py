@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..data.schema import atomic
+from ..files import atomic
 
 # %% ../../nbs/training/61_checkpoint.ipynb #c004
 KEY = "prism_repro"  # one metadata entry: safetensors does not promise an order for several
