@@ -3,33 +3,43 @@
 
 import json
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from prism_repro.evaluation.rollouts import check_render, episode_noise, is_observed, rollouts, run_episode, stack_history
 
-CONFIG = dict(task="lift", cameras=["agentview", "robot0_eye_in_hand"], low_dim=dict(robot0_eef_pos=3, robot0_eef_quat=4, robot0_gripper_qpos=2),
-              image_size=84, crop_size=76, To=2, Tp=16, Ta=8, action_dim=7, render=dict(fast=True, thin=0.1),
-              encoder=dict(name="SSPool", width=8, num_kp=8), unet=dict(down_dims=[16, 32], step_embed_dim=16, kernel_size=3, n_groups=4),
-              objective=dict(name="FM", num_steps=2))
+POLICY = Path(__file__).parent / "fixtures" / "lift_policy"  # stock Lift, 600 steps of a very small network: it succeeds about one time in three
 
 
 @pytest.mark.gl
 @pytest.mark.slow
-def test_episodes_are_the_same_for_one_and_four_workers(tmp_path):
-    "Random weights act differently in every episode, which is all that the hashes need; success is middling in the test on trained weights."
-    import torch
-
-    from prism_repro.policies.policy import Policy
-
-    torch.manual_seed(0)
-    Policy.from_config(CONFIG).save(tmp_path / "policy")
-    seeds = [100000 + i for i in range(6)]
-    one = rollouts(tmp_path / "policy", seeds, workers=1, horizon=20, progress=False)
-    four = rollouts(tmp_path / "policy", [seeds[i] for i in (3, 0, 5, 1, 4, 2)], workers=4, horizon=20, progress=False)
+def test_episodes_are_the_same_for_one_and_four_workers():
+    seeds = list(range(100000, 100011))
+    one = rollouts(POLICY, seeds, workers=1, horizon=120, progress=False)
+    four = rollouts(POLICY, [seeds[i] for i in (3, 0, 5, 1, 10, 4, 2, 9, 7, 6, 8)], workers=4, horizon=120, progress=False)
     assert one == four
-    assert len({e["actions_sha256"] for e in one}) == len(seeds)
-    assert len({e["final_state_sha256"] for e in one}) == len(seeds)
+    assert 0 < sum(e["success"] for e in one) < len(seeds), "a policy of middling success, or the test says little"
+    assert len({e["actions_sha256"] for e in one}) == len({e["final_state_sha256"] for e in one}) == len(seeds)
+
+
+@pytest.mark.gl
+def test_noise_drawn_per_process_would_be_noticed(monkeypatch):
+    "The same episode with noise from another stream acts differently: the hashes above can tell."
+    import prism_repro.evaluation.rollouts as module
+    from prism_repro.envs.rendering import RenderSettings
+    from prism_repro.envs.robosuite import RobosuiteEnv
+
+    actor, env = module.PolicyActor(POLICY), RobosuiteEnv("lift", RenderSettings())
+    try:
+        ours, again = (run_episode(actor, env, 100000, horizon=12) for _ in range(2))
+        rng = np.random.default_rng(0)
+        monkeypatch.setattr(module, "episode_noise", lambda seed, chunk, shape: rng.standard_normal(shape, dtype=np.float32))
+        other = run_episode(actor, env, 100000, horizon=12)
+    finally:
+        env.close()
+    assert ours == again and ours["actions_sha256"] != other["actions_sha256"]
 
 
 def test_the_first_observation_stands_in_for_the_past():
@@ -45,9 +55,9 @@ def test_noise_is_a_function_of_episode_and_chunk():
     assert not np.array_equal(a, episode_noise(6, 0, (16, 7)))
 
 
-def test_data_rendered_otherwise_are_refused(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+def test_data_rendered_otherwise_are_refused():
     with pytest.raises(ValueError, match="trained on images rendered with"):
-        rollouts(tmp_path, [0], render=dict(fast=False, thin=1.0))
+        rollouts(POLICY, [0], render=dict(fast=False, thin=1.0))
+    config = json.loads((POLICY / "config.json").read_text())
     with pytest.raises(ValueError, match="does not record how"):
-        check_render({k: v for k, v in CONFIG.items() if k != "render"}, None)
+        check_render({k: v for k, v in config.items() if k != "render"}, None)

@@ -11,8 +11,8 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sys
-from pathlib import Path
+
+from ..files import write_atomic
 
 PACKAGES = ("torch", "numpy", "h5py", "safetensors", "mujoco", "robosuite", "fast-simplification", "dvc", "papermill", "jupyterlab", "nbdev")
 NEEDED_DISK_GB = 5  # the quick profile's data, caches and executed notebooks take under 1 GB; the environment about 4
@@ -86,7 +86,5 @@ def main(argv=None) -> int:
     if not probes:
         print('\nThe simulator is not installed. Type:  pip install "prism_repro[sim]"   (or `make setup` in a clone).')
     if best and args.write:
-        path = Path(args.write)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(best + "\n", encoding="utf-8")
+        write_atomic(args.write, best + "\n")
     return 0 if best else 1

@@ -117,7 +117,7 @@ def configuration(cfg) -> dict:
         "extensions": ["myst_nb", "prism_repro.cli.site"],
         "exclude_patterns": ["_static"],
         "nb_execution_mode": "off",  # the outputs are those in the notebooks
-        "nb_merge_streams": True,
+        "nb_merge_streams": True, "nb_render_markdown_format": "gfm",  # with tables
         "nb_ipywidgets_js": {},
         "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence", "deflist"],
         "myst_heading_anchors": 3,
