@@ -20,7 +20,7 @@ CAMERAS, LOW_DIM = ["agentview", "robot0_eye_in_hand"], dict(robot0_eef_pos=3, r
 CONFIG = dict(task="lift", cameras=CAMERAS, low_dim=LOW_DIM, image_size=84, crop_size=76, To=2, Tp=16, Ta=8, action_dim=7, render=dict(fast=True, thin=0.1),
               encoder=dict(name="SSPool", width=16, num_kp=32), objective=dict(name="FM", num_steps=10),
               unet=dict(down_dims=[64, 128, 256], step_embed_dim=128, kernel_size=5, n_groups=8))
-TRAIN = dict(steps=8, batch_size=64, lr=3e-4, betas=[0.95, 0.999], eps=1e-8, weight_decay=1e-6, warmup_steps=10, ema_power=0.75, grad_clip=None,
+TRAIN = dict(steps=24, batch_size=64, lr=3e-4, betas=[0.95, 0.999], eps=1e-8, weight_decay=1e-6, warmup_steps=10, ema_power=0.75, grad_clip=None,
              checkpoint_every=1000, log_every=1000, threads=1, precision="float32")
 
 
@@ -86,8 +86,11 @@ def loader(data: Path, **_) -> dict:
 
 # -- training ----------------------------------------------------------------------------------------------------------------------------------------
 
-def training(data: Path, folder: Path, **_) -> dict:
-    "Samples per CPU-second of a whole training step (batch 64, width 16, UNet (64,128,256)); the reference has torch's defaults around the same network."
+def training(data: Path, folder: Path, precision: str = "float32", **_) -> dict:
+    """Samples per CPU-second of a whole training run (batch 64, width 16, UNet (64,128,256)), its start, log and checkpoint included.
+
+    The reference has the same network in float32, torch's default optimiser, a batch put together sample by sample and the average in a Python loop.
+    """
     import torch
 
     from prism_repro.data.windows import Windows
@@ -99,7 +102,7 @@ def training(data: Path, folder: Path, **_) -> dict:
     runs = iter(range(100))
 
     def ours():
-        train(CONFIG, TRAIN, windows, folder / f"run{next(runs)}", 0, progress=False)
+        train(CONFIG, TRAIN | dict(precision=precision), windows, folder / f"{precision}{next(runs)}", 0, progress=False)
         return TRAIN["steps"] * 64
 
     def plain():
@@ -125,13 +128,18 @@ def training(data: Path, folder: Path, **_) -> dict:
                     slow.mul_(0.999).add_(fast, alpha=0.001)
         return TRAIN["steps"] * 64
 
-    return rates("samples per CPU-second", ours, plain)
+    return rates("samples per CPU-second", ours, plain, rounds=2)
+
+
+def training_bfloat16(**given) -> dict:
+    "The same with our bfloat16 option, against the same float32 reference."
+    return training(**given, precision="bfloat16")
 
 
 # -- rollouts ----------------------------------------------------------------------------------------------------------------------------------------
 
-def rollouts(policy: Path, episodes: int = 6, horizon: int = 400, **_) -> dict:
-    "Episodes per CPU-minute with the same policy, seeds, horizon and stop at success; and the same per wall minute."
+def rollouts(policy: Path, episodes: int = 24, horizon: int = 400, **_) -> dict:
+    "Episodes per CPU-minute with the same policy, seeds, horizon and stop at success, start of the processes included; and the ratio of wall times."
     from prism_repro.evaluation.rollouts import rollouts as run
 
     seeds, wall = list(range(200_000, 200_000 + episodes)), {}
@@ -143,16 +151,19 @@ def rollouts(policy: Path, episodes: int = 6, horizon: int = 400, **_) -> dict:
         return episodes
 
     result = rates("episodes per CPU-minute", lambda: timed("ours", lambda: run(policy, seeds, workers=2, horizon=horizon, progress=False)),
-                   lambda: timed("plain", lambda: plain_rollouts(policy, seeds, horizon)), per=60)
+                   lambda: timed("plain", lambda: plain_rollouts(policy, seeds, horizon)), per=60, rounds=1)
     return result | dict(wall_ratio=round(wall["plain"] / wall["ours"], 2), wall_note="two worker processes against one process")
 
 
 def plain_rollouts(policy: Path, seeds, horizon: int) -> int:
     "robosuite as its own examples run it: one process, camera observables on, default rendering, the policy reads every eighth observation pair."
+    import logging
+
     import robosuite
 
     from prism_repro.evaluation.rollouts import PolicyActor, episode_noise, stack_history
 
+    logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
     actor = PolicyActor(policy)
     env = robosuite.make("Lift", robots="Panda", has_renderer=False, has_offscreen_renderer=True, use_camera_obs=True, use_object_obs=True,
                          camera_names=CAMERAS, camera_heights=84, camera_widths=84, control_freq=20, ignore_done=True, reward_shaping=False)
@@ -220,7 +231,7 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--policy", type=Path, help="a trained policy for rollouts and latency; default: random weights of the same size")
     parser.add_argument("--out", type=Path, default=Path("bench/results.json"))
-    parser.add_argument("--only", nargs="*", default=["loader", "training", "rollouts", "latency"])
+    parser.add_argument("--only", nargs="*", default=["loader", "training", "training_bfloat16", "rollouts", "latency"])
     args = parser.parse_args(argv)
     os.environ.setdefault("MUJOCO_GL", "egl")
     results = {}
@@ -238,7 +249,8 @@ def main(argv=None) -> int:
         for name in args.only:
             results[name] = globals()[name](data=data, folder=folder, policy=policy)
             r = results[name]
-            print(f"{name:<10}{r['ours']:>12} {r['unit']:<26} plain loop {r['plain']:>10}   ratio {r['ratio']:>7}  {r['ratios']}", flush=True)
+            more = f"   in wall time {r['wall_ratio']} ({r['wall_note']})" if "wall_ratio" in r else ""
+            print(f"{name:<18}{r['ours']:>12} {r['unit']:<26} plain loop {r['plain']:>10}   ratio {r['ratio']:>7}  {r['ratios']}{more}", flush=True)
     args.out.write_text(json.dumps(dict(policy=str(args.policy.name) if args.policy else "random weights", cores=os.cpu_count(), results=results), indent=1) + "\n")
     return 0
 
