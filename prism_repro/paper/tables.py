@@ -66,7 +66,7 @@ def table_1_dim(pooling: str) -> Printed:
     "Look up the size of a head's output in Table 1 (features per camera and frame; the paper's wide ResNet-18)."
     return Printed(_TABLE_1[pooling][0], "paper", f"Table 1, {pooling}, Dim.")
 
-# %% ../../nbs/paper/00_tables.ipynb #c017
+# %% ../../nbs/paper/00_tables.ipynb #c018
 _TABLE_4_FM = {"Base.": (99.0, 90.0, 77.0), "PRISM": (96.7, 92.7, 84.7)}  # Lift, Can, Square
 
 
@@ -84,7 +84,7 @@ def short_horizon_mean(
         return Printed(mean, "inferred", "Table 4, Flow Matching, PRISM", "mean of the printed Lift, Can and Square; ToolHang left out")
     return Printed(None, "unknown", "Tables 1 and 4", f"neither has a row {encoder}")
 
-# %% ../../nbs/paper/00_tables.ipynb #c020
+# %% ../../nbs/paper/00_tables.ipynb #c021
 @dataclass(frozen=True)
 class Setting:
     "The conditions of a table, one entry a question; values are text because most are."

@@ -20,7 +20,7 @@ class ObservationEncoder(nn.Module):
     """Join images of several cameras and low-dimensional state into one vector per sample.
 
     Takes `{camera: [B, To, 3, h, w] in [0, 1], cropped; key: [B, To, d], normalised}` and returns `[B, To * out_dim]`: per time step the cameras in
-    alphabetical order, then the keys in alphabetical order. Images are normalised here by ImageNet's mean and deviation.
+    alphabetical order, then the keys in alphabetical order. Images (RGB) are normalised here by ImageNet's mean and deviation, low-dimensional keys are not.
     Raises KeyError for a missing camera or key and ValueError for a wrong shape, a wrong type or an encoder shared by two cameras.
     Source: paper Table 10; Diffusion Policy's MultiImageObsEncoder for the order.
     """

@@ -14,13 +14,13 @@ from .resnet import ResNet18
 
 # %% ../../nbs/vision/11_pooling.ipynb #c005
 class AvgPool(nn.Module):
-    "Average each channel over the map: (B, C, H, W) -> (B, C)."
+    "Average each channel over the map: (B, C, H, W) -> (B, C). Source: paper section 3; Diffusion Policy's image encoder."
 
     def forward(self, features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C"]:
         return features.mean((2, 3))
 
     def size(self, channels: int) -> int:
-        "Length of the vector for a map of that many channels."
+        "Give the length of the vector for a map of that many channels."
         return channels
 
 # %% ../../nbs/vision/11_pooling.ipynb #c007
@@ -30,7 +30,8 @@ def spatial_softmax(
 ) -> Float[Tensor, "B C 2"]:
     """Return each channel's expected (x, y), each in [-1, 1], x to the right and y down.
 
-    Raises ValueError for a map of one cell, where every keypoint would be the same constant. Source: paper Eq. 1.
+    Raises ValueError for a map of one cell, where every keypoint would be the same constant.
+    Source: paper Eq. 1; robomimic's SpatialSoftmax for the grid, whose -1 and 1 are the centres of the outermost cells.
     """
     h, w = features.shape[-2:]
     if h * w < 2:
@@ -67,16 +68,17 @@ class SSPool(nn.Module):
         return spatial_softmax(self.conv(features), self.temperature).flatten(1)
 
     def size(self, channels: int) -> int:
-        "Length of the vector for a map of that many channels."
+        "Give the length of the vector for a map of that many channels. Raises ValueError for a number that it was not built for."
         if channels != self.conv.in_channels:
             raise ValueError(f"This SSPool was built for maps of {self.conv.in_channels} channels and got {channels}: build SSPool({channels}).")
         return 2 * self.conv.out_channels
 
-# %% ../../nbs/vision/11_pooling.ipynb #c021
+# %% ../../nbs/vision/11_pooling.ipynb #c020
 class PooledResNet(nn.Module):
     """Encode an image by a ResNet-18 and one pooling head on its last map: (B, 3, H, W) -> (B, out_dim).
 
-    Raises ValueError when the head was built for another number of channels.
+    Images may have any range; `ObservationEncoder` normalises them. Raises ValueError when the head was built for another number of channels.
+    Source: paper section 5.1, Table 1.
     """
 
     def __init__(

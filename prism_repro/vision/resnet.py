@@ -55,7 +55,8 @@ class ResNet18(nn.Module):
     """Return the feature map of every stage of a ResNet-18 with GroupNorm.
 
     Maps have `width * (1, 2, 4, 8)` channels and 1/4, 1/8, 1/16, 1/32 of the image's size, rounded up. Weights carry torchvision's names.
-    Raises ValueError for an impossible width or number of stages, and for images that do not fit. Source: paper A.3.2; Diffusion Policy's GroupNorm.
+    Takes images in any range, pixels at least 2 ** (stages + 1) a side. Raises ValueError for an impossible width or number of stages, and for images
+    that do not fit. Source: paper A.3.2; He et al. 2016; Diffusion Policy's GroupNorm.
     """
 
     def __init__(
