@@ -20,7 +20,7 @@ def random_crop(
     rng: np.random.Generator,  # draws an offset for each of the B * To frames
     rows: Int[np.ndarray, "B To"] | None = None,  # cut these frames of a longer array [T H W 3], which spares copying them first
 ) -> Float[np.ndarray, "B To 3 size size"]:
-    "Cut a window at a random place of each frame; float32 in [0, 1]. Raises ValueError for a size larger than the frames."
+    "Cut a window at a random place of each frame; float32 in [0, 1]. Raises ValueError for a size larger than the frames. Source: Diffusion Policy's CropRandomizer."
     rows = _all_rows(images) if rows is None else rows
     return _cut(images, size, rows, rng.integers(0, _places(images, size), size=(rows.size, 2)))
 

@@ -27,7 +27,7 @@ def is_scaled(key: str) -> bool:
 
 
 def centre_and_half_range(values: Float[np.ndarray, "N d"]) -> tuple[np.ndarray, np.ndarray]:
-    "Centre and half range of each column, in double precision; half range 1 where nothing moves."
+    "Find the centre and half range of each column, in double precision; half range 1 where nothing moves."
     low, high = np.min(values, axis=0).astype(np.float64), np.max(values, axis=0).astype(np.float64)
     return (high + low) / 2, np.where(high - low < MIN_RANGE, 1.0, (high - low) / 2)
 

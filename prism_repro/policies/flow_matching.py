@@ -43,7 +43,7 @@ class FlowMatching:
         noise: Float[Tensor, "B Tp Da"],
         t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B"]:
-        "Return each sample's squared error of the velocity, averaged over the chunk."
+        "Return each sample's squared error of the velocity (Eq. 7), averaged over the chunk; the noise is standard normal, t in [0, 1]."
         along = t[:, None, None]
         x = (1 - along) * noise + along * actions
         return (net(x, t * self.time_scale, cond) - (actions - noise)).square().mean((1, 2))

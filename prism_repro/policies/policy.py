@@ -118,7 +118,8 @@ def _compare(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) 
 class Policy(nn.Module):
     """Predict action chunks from observation histories; train, act, save and load.
 
-    Observations are `{camera: [B, To, 3, h, w] in [0, 1], cropped to crop_size; low-dim key: [B, To, d], raw (m, rad)}`; actions are raw.
+    Observations are `{camera: [B, To, 3, h, w] in [0, 1], cropped to crop_size; low-dim key: [B, To, d], raw (m; quaternions xyzw)}`; actions are raw
+    ([B, Tp, Da] or [B, Ta, Da], the controller's units).
     Build it with `Policy.from_config(config)`. Source: paper A.3 (Tables 9 to 11) and A.6; Diffusion Policy for the horizons.
     """
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 # %% ../../nbs/policies/50_unet.ipynb #c006
 class SinusoidalPosEmb(nn.Module):
-    "Embed scalars by sines, then cosines, of geometrically spaced frequencies: [B] -> [B, dim]."
+    "Embed scalars by sines, then cosines, of geometrically spaced frequencies: [B] -> [B, dim]. Source: Vaswani et al. 2017; Diffusion Policy."
 
     def __init__(self, dim: int):
         super().__init__()
@@ -30,7 +30,7 @@ class SinusoidalPosEmb(nn.Module):
 
 # %% ../../nbs/policies/50_unet.ipynb #c010
 class Conv1dBlock(nn.Module):
-    "Apply Conv1d, GroupNorm and Mish; the length stays."
+    "Apply Conv1d, GroupNorm and Mish: [B, C, T] -> [B, D, T]; the length T stays. Source: Diffusion Policy."
 
     def __init__(self, in_channels: int, channels: int, kernel_size: int, n_groups: int):
         super().__init__()
@@ -43,7 +43,7 @@ class Conv1dBlock(nn.Module):
 
 
 class ConditionalResidualBlock1D(nn.Module):
-    "Apply two Conv1dBlocks with a skip; the condition scales and shifts the channels between them (FiLM)."
+    "Apply two Conv1dBlocks with a skip; the condition [B, G] scales and shifts the channels between them. Source: FiLM (Perez et al. 2018); Diffusion Policy."
 
     def __init__(self, in_channels: int, channels: int, cond_dim: int, kernel_size: int, n_groups: int):
         super().__init__()
