@@ -54,7 +54,7 @@ def arrived(hand: Hand, goal: Waypoint) -> bool:
 
 
 def turn_between(a: Float[np.ndarray, "3 3"], b: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
-    "Rotation vector (rad, world) that turns orientation `a` into `b`."
+    "Find the rotation vector (rad, world) that turns orientation `a` into `b`."
     return Rotation.from_matrix(b @ a.T).as_rotvec()
 
 # %% ../../nbs/demos/40_kit.ipynb #c009
@@ -81,18 +81,18 @@ def correlated_noise(rng: np.random.Generator, std: float, keep: float = 0.8) ->
 
 # %% ../../nbs/demos/40_kit.ipynb #c016
 def pointing_down(yaw: float) -> Float[np.ndarray, "3 3"]:
-    "Orientation of a hand that points straight down and closes its fingers along (cos yaw, sin yaw)."
+    "Build the orientation (world) of a hand that points straight down and closes its fingers along (cos yaw, sin yaw)."
     fingers, palm = np.array([np.cos(yaw), np.sin(yaw), 0.0]), np.array([0.0, 0.0, -1.0])
     return np.stack([np.cross(fingers, palm), fingers, palm], axis=1)
 
 
 def finger_yaw(rotation: Float[np.ndarray, "3 3"]) -> float:
-    "Direction (rad, world, about z) along which a hand of this orientation closes its fingers."
+    "Find the direction (rad, world, about z) along which a hand of this orientation closes its fingers."
     return float(np.arctan2(rotation[1, 1], rotation[0, 1]))
 
 
 def grasp_yaws(object_yaw: float, hand_yaw: float) -> list[float]:
-    "The finger directions for the two pairs of faces of a box, as close to `hand_yaw` as each can be had; the smaller turn first."
+    "List the finger directions (rad, world) for the two pairs of faces of a box, as close to `hand_yaw` as each can be had; the smaller turn first."
     turns = [(object_yaw + quarter - hand_yaw + np.pi / 2) % np.pi - np.pi / 2 for quarter in (0.0, np.pi / 2)]
     return [hand_yaw + turn for turn in sorted(turns, key=abs)]
 

@@ -247,7 +247,7 @@ class Renderer:
         return self._checked(data, camera, size) if self._young else self._draw(data, camera, size)
 
     def segment(self, data, camera: int, size: int) -> Int[np.ndarray, "size size"]:
-        "Number of the geom behind every pixel, upright; -1 where there is none."
+        "Find the number of the geom behind every pixel, upright; -1 where there is none."
         import mujoco
 
         flags = [int(mujoco.mjtRndFlag.mjRND_SEGMENT), int(mujoco.mjtRndFlag.mjRND_IDCOLOR)]

@@ -129,7 +129,7 @@ class RobosuiteEnv:
         self._env.reset()
 
     def step(self, action) -> None:
-        "Run one control step (0.05 s) with `action` `[7]`."
+        "Run one control step (0.05 s) with `action` `[7]`: 3 x 0.05 m, 3 x 0.5 rad, gripper (-1 opens, +1 closes). Raises ValueError for another shape or NaN."
         action = np.asarray(action, dtype=np.float64)
         if action.shape != (self.task.action_dim,) or not np.isfinite(action).all():
             raise ValueError(f"The action {action} has shape {action.shape}, expected {self.task.action_dim} finite numbers in [-1, 1].")
@@ -158,12 +158,12 @@ class RobosuiteEnv:
         }
 
     def pose(self, body: str) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
-        "Position (m) and rotation matrix of a body, e.g. `cube_main`, in the world frame."
+        "Read the position (m) and rotation matrix of a body, e.g. `cube_main`, in the world frame."
         number = self._env.sim.model.body_name2id(body)
         return self._data.xpos[number].copy(), self._data.xmat[number].reshape(3, 3).copy()
 
     def geoms(self, body: str) -> Int[np.ndarray, "G"]:
-        "Numbers of the geoms that belong to `body` itself, to read a segmentation with."
+        "List the numbers of the geoms that belong to `body` itself, to read a segmentation with."
         return np.flatnonzero(self._model.geom_bodyid == self._env.sim.model.body_name2id(body))
 
     def render(self, camera: str, size: int, segmentation: bool = False) -> UInt8[np.ndarray, "size size 3"] | Int[np.ndarray, "size size"]:
@@ -177,7 +177,7 @@ class RobosuiteEnv:
 
     @property
     def gl(self) -> str | None:
-        "Name of the OpenGL renderer that draws the frames; None without rendering."
+        "Name the OpenGL renderer that draws the frames; None without rendering."
         return None if self._renderer is None else self._renderer.gl
 
     def get_state(self) -> Float[np.ndarray, "S"]:
@@ -207,7 +207,7 @@ class RobosuiteEnv:
         return dict(env_name=self.task.env_name, env_version=SUPPORTED["robosuite"], type=1, env_kwargs=kwargs)
 
     def model_xml(self) -> str:
-        "The model as MuJoCo XML; paths of meshes and textures start at `robosuite/`, so it is the same on every machine."
+        "Give the model as MuJoCo XML; paths of meshes and textures start at `robosuite/`, so it is the same on every machine."
         return re.sub(r'file="[^"]*/(robosuite/models/assets/)', r'file="\1', self._xml)
 
     def close(self) -> None:

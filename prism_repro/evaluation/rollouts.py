@@ -24,7 +24,7 @@ def is_observed(
     To: int,  # observation steps that the policy reads
     Ta: int,  # actions that it executes before it reads again
 ) -> bool:
-    "True when a policy that replans every `Ta` steps reads the observation of `step`."
+    "Tell whether a policy that replans every `Ta` steps reads the observation of `step`."
     return (-step) % Ta < To
 
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c008
@@ -33,20 +33,20 @@ def episode_noise(
     chunk: int,  # 0, 1, 2 ... within the episode
     shape: tuple,  # (Tp, Da)
 ) -> np.ndarray:
-    "Standard normal noise, float32, a function of (episode seed, chunk) alone."
+    "Draw standard normal noise, float32, a function of (episode seed, chunk) alone."
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, chunk])))
     return rng.standard_normal(shape, dtype=np.float32)
 
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c011
 def observe(env, config: dict) -> dict:
-    "One observation: `{camera: uint8 (H W 3), low-dim key: float32 (d)}`, at the policy's image size."
+    "Read one observation: `{camera: uint8 (H W 3), low-dim key: float32 (d), raw}`, at the policy's image size."
     low = env.low_dim()
     images = {camera: env.render(camera, config["image_size"]) for camera in config["cameras"]}
     return images | {key: np.asarray(low[key], np.float32) for key in config["low_dim"]}
 
 
 def stack_history(history: list, To: int) -> dict:
-    "The last `To` observations, stacked on a new first axis; the first one is repeated when there are fewer."
+    "Stack the last `To` observations on a new first axis; the first one is repeated when there are fewer (Diffusion Policy's padding)."
     frames = [history[0]] * max(0, To - len(history)) + history[-To:]
     return {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
 
@@ -83,7 +83,7 @@ def _sha256(array) -> str:
 
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c015
 class PolicyActor:
-    "A saved policy that maps one observation history (arrays) to one chunk of actions (array)."
+    "Run a saved policy: one observation history (arrays) in, one chunk of actions (array) out."
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class PolicyActor:
         self.config = self.policy.config
 
     def act(self, observation: dict, noise: np.ndarray) -> np.ndarray:
-        "`{camera: uint8 (To H W 3), key: float32 (To d)}` and noise `(Tp Da)` -> actions `(Ta Da)` in the environment's units."
+        "Map `{camera: uint8 (To H W 3), key: float32 (To d)}` and noise `(Tp Da)` to actions `(Ta Da)` in the environment's units."
         torch, crop = self.torch, self.config["crop_size"]
         batch = {}
         for key, value in observation.items():
@@ -114,7 +114,7 @@ def check_render(
     config: dict,  # a policy's config
     render: dict | None,  # settings asked for; None takes the recorded ones
 ) -> dict:
-    "The render settings for rollouts. Raises ValueError when the policy's data were rendered otherwise or do not say how."
+    "Settle the render settings for rollouts. Raises ValueError when the policy's data were rendered otherwise or do not say how."
     recorded = config.get("render")
     if recorded is None:
         raise ValueError("This policy does not record how its training images were rendered (config['render'] is missing), so rollouts could "
@@ -149,7 +149,7 @@ def rollouts(
     render: dict | None = None,  # default: as the training data were rendered; anything else is refused
     progress: bool = True,
 ) -> list[dict]:
-    "Episodes of a saved policy, sorted by seed. Raises ValueError for other render settings, RuntimeError when a worker dies."
+    "Run episodes of a saved policy; return them sorted by seed. Raises ValueError for other render settings, RuntimeError when a worker dies."
     from prism_repro.envs.robosuite import TASKS
 
     config = json.loads((Path(folder) / "config.json").read_text())
@@ -179,7 +179,7 @@ def film(
     task: str | None = None,
     horizon: int | None = None,
 ) -> dict:
-    "Frames `uint8 (N size size 3)`, their steps and the episode. Needs a process without another live environment."
+    "Film one episode: return frames `uint8 (N size size 3)`, their steps and the episode. Needs a process without another live environment."
     from prism_repro.envs.rendering import RenderSettings
     from prism_repro.envs.robosuite import TASKS, RobosuiteEnv
 

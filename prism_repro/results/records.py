@@ -126,7 +126,7 @@ def read_frames(path) -> dict[str, np.ndarray]:
 
 
 def evidence_path(record_path, record) -> Path | None:
-    "Where a record's evidence lies; None when it has none."
+    "Tell where a record's evidence lies; None when it has none."
     evidence = record.get("evidence")
     return Path(record_path).with_name(evidence["file"]) if evidence else None
 
@@ -148,7 +148,7 @@ def check_evidence(path, record) -> None:
 
 # %% ../../nbs/results/80_records.ipynb #c011
 def record_path(root, profile: str, cell: str) -> Path:
-    "Where the rollouts record of a cell lies: `results/<profile>/records/<cell>.json`."
+    "Tell where the rollouts record of a cell lies: `results/<profile>/records/<cell>.json`."
     return Path(root) / "results" / profile / "records" / f"{cell}.json"
 
 
@@ -251,7 +251,7 @@ def name_of(value: str | dict) -> str:
 
 # %% ../../nbs/results/80_records.ipynb #c020
 def package_versions(names=("torch", "numpy", "h5py", "safetensors", "mujoco", "robosuite")) -> dict[str, str]:
-    "Versions of Python and of the installed packages among `names`."
+    "List the versions of Python and of the installed packages among `names`."
     versions = {"python": platform.python_version()}
     for name in names:
         try:

@@ -36,10 +36,12 @@ class Pooled:
 
     @property
     def rate(self) -> float:
+        "Success rate, k / n, in [0, 1]."
         return self.k / self.n
 
     @property
     def interval(self) -> tuple[float, float]:
+        "95 % Wilson interval of the rate, over episodes of these nets."
         return wilson(self.k, self.n)
 
     @property

@@ -114,7 +114,7 @@ def rate_text(pooled: Pooled) -> str:
 
 
 def shown(row: Row) -> list[str]:
-    "The strings of a row, in the order of HEADER."
+    "List the strings of a row, in the order of HEADER."
     paper = "unknown" if row.paper.value is None else f"{row.paper.value:.1f}"
     if row.record is None:
         return [row.task, row.encoder, "-", "-", "-", NOT_RUN, "-", "-", "-", "-", paper]
@@ -125,7 +125,7 @@ def shown(row: Row) -> list[str]:
 
 
 def numbers(row: Row) -> dict:
-    "The numbers of a row at full precision, by CSV column; empty where there is none."
+    "Collect the numbers of a row at full precision, by CSV column; empty where there is none."
     out = dict(task=row.task, encoder=row.encoder, cell=row.cell, status="run" if row.record else NOT_RUN)
     out |= dict.fromkeys(("dim", "encoder_parameters", "policy_parameters", "successes", "episodes", "rate", "low", "high"))
     out |= dict.fromkeys(("training_seeds", "seed_std", "best_successes_optimistic", "best_episodes"))
@@ -143,7 +143,7 @@ def table_1_caption(profile: str) -> str:
 
 
 def table_1_notes(rows: list[Row]) -> list[str]:
-    "What the columns mean and what they do not."
+    "Say what the columns mean and what they do not."
     tasks = ", ".join(dict.fromkeys(row.task for row in rows))
     return [
         "Rate: last checkpoint, EMA weights, episodes pooled over training seeds; the rule was fixed before the run. "
@@ -156,14 +156,14 @@ def table_1_notes(rows: list[Row]) -> list[str]:
 
 
 def to_markdown(caption: str, rows: list[Row], notes: list[str]) -> str:
-    "A table in Markdown: caption, body, notes."
+    "Write a table in Markdown: caption, body, notes."
     align = ["left", "left"] + ["right"] * (len(HEADER) - 2)
     body = tabulate([shown(r) for r in rows], HEADER, tablefmt="github", disable_numparse=True, colalign=align)
     return f"**{caption}**\n\n{body}\n\n" + "\n".join(f"- {n}" for n in notes) + "\n"
 
 
 def to_csv(rows: list[Row]) -> str:
-    "A table as comma-separated values, one line a row, `\\n` line ends."
+    "Write a table as comma-separated values, one line a row, `\\n` line ends."
     out, table = io.StringIO(), [numbers(row) for row in rows]
     writer = csv.DictWriter(out, list(table[0]), lineterminator="\n")
     writer.writeheader()
@@ -180,7 +180,7 @@ def tex_escape(text: str) -> str:
 
 
 def to_tex(caption: str, rows: list[Row], notes: list[str], label: str = "tab:table-1") -> str:
-    "A table as a LaTeX `table` environment; needs `\\usepackage{booktabs}`."
+    "Write a table as a LaTeX `table` environment; needs `\\usepackage{booktabs}`."
     line = lambda values: "    " + " & ".join(tex_escape(v) for v in values) + r" \\"
     title = caption.split(". ", 1)[1]  # LaTeX numbers its tables itself
     top = [r"% needs \usepackage{booktabs}", r"\begin{table}[t]", r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}", rf"  \caption{{{tex_escape(title)}}}", rf"  \label{{{label}}}"]

@@ -25,7 +25,7 @@ def ema_decay(
 
 # %% ../../nbs/training/60_ema.ipynb #c008
 class EMA:
-    "Keep an exponential moving average of a model's parameters. `average` maps their names to tensors."
+    "Keep an exponential moving average of a model's parameters. `average` maps their names to tensors. Source: Diffusion Policy's EMAModel."
 
     def __init__(self, model: nn.Module, power: float = 0.75, inv_gamma: float = 1.0, max_decay: float = 0.9999):
         self.power, self.inv_gamma, self.max_decay = power, inv_gamma, max_decay

@@ -19,7 +19,7 @@ from ..processes import process_pool, usable_cores
 def last_logged(
     folder,  # a training folder
 ) -> dict:
-    "The last complete line of `log.jsonl`, or an empty mapping."
+    "Read the last complete line of `log.jsonl`; an empty mapping where there is none."
     path = Path(folder) / "log.jsonl"
     if not path.exists():
         return {}

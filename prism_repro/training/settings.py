@@ -42,7 +42,7 @@ def learning_rate(
     step: int,  # from 0
     config: Mapping,  # steps, lr, warmup_steps
 ) -> float:
-    "Cosine schedule with linear warm-up."
+    "Give the learning rate of a step: linear warm-up, then half a cosine to zero. Source: paper A.3.1; Diffusion Policy."
     steps, warmup = config["steps"], config["warmup_steps"]
     if step < warmup:
         return config["lr"] * step / warmup
