@@ -14,16 +14,17 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 PIPELINE := $(if $(filter quick,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 
-.PHONY: help setup repro test docs bench export readme wheel-check lock clean system-deps hooks
+.PHONY: help setup repro profile test docs bench export readme wheel-check lock clean system-deps hooks
 help:
-	@grep -E '^# |^#   ' Makefile | head -6; echo; echo "targets: setup repro test docs bench export lock system-deps clean"
+	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro test docs bench export readme hooks lock wheel-check system-deps clean"
 
 setup: $(READY)
 $(READY): constraints.txt settings.ini setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "prism_repro needs Python 3.11 or newer; '$(PYTHON)' is missing or older. Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install -q -c constraints.txt --index-url $(TORCH_INDEX) torch)
+	@# --no-deps: that index has torch, and other versions of what torch needs than constraints.txt names
+	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -c constraints.txt --index-url '$(TORCH_INDEX)' torch)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[sim,repro,docs,dev]'
 	@touch $@
 
@@ -31,15 +32,19 @@ $(READY): constraints.txt settings.ini setup.py pyproject.toml
 $(GL): $(READY)
 	@prism-repro doctor --write $@
 
-repro: $(READY) $(GL)
-	@test -f $(PIPELINE) || { echo "There is no profile '$(PROFILE)'; there are: quick $(notdir $(wildcard profiles/*))"; exit 1; }
+repro: profile $(READY) $(GL)
+	@test -e .git || test -e .dvc/config.local || printf '[core]\n    no_scm = true\n' > .dvc/config.local # unpacked from an archive: DVC wants to be told
 	@git update-index --skip-worktree dvc.lock 2>/dev/null || true # the quick profile's lock is this machine's own
-	MUJOCO_GL=$$(cat $(GL)) dvc repro $(PIPELINE)
+	MUJOCO_GL=$$(cat $(GL)) dvc repro '$(PIPELINE)'
+
+# Before anything is installed.
+profile:
+	@test -f '$(PIPELINE)' || { echo "There is no profile '$(PROFILE)'; there are: quick $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
 test: $(READY) $(GL)
 	prism-repro check
-	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --do_print --timing
-	MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15
+	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --timing
+	MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15 -rs
 
 docs: $(READY)
 	prism-repro docs
