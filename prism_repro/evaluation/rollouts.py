@@ -162,7 +162,7 @@ def rollouts(
             bar = tqdm(as_completed(jobs), total=len(jobs), desc=f"rollouts {task}", unit="episode", disable=not progress)
             for job in bar:
                 episodes.append(job.result())
-                bar.set_postfix(success=f"{sum(e['success'] for e in episodes)}/{len(episodes)}")
+                bar.set_postfix(success=f"{sum(e['success'] for e in episodes)}/{len(episodes)}", refresh=False)
     except BrokenProcessPool as error:
         raise RuntimeError(f"A rollout worker on task {task!r} died before its episode ended (out of memory, or the OpenGL back end failed "
                            "while starting). `prism-repro doctor` shows whether a frame renders; fewer `workers` need less memory.") from error

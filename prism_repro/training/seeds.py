@@ -71,5 +71,6 @@ def _show(jobs: dict, folders: dict, steps: int, progress: bool) -> None:
             for job in done:
                 job.result()  # raises what the seed raised
             logged = [last_logged(f) for f in folders.values()]
-            bar.n = sum(steps if job.done() else line.get("step", 0) for job, line in zip(jobs.values(), logged))
-            bar.set_postfix(loss=" ".join(f"{line['loss']:.3f}" for line in logged if "loss" in line))
+            learned = sum(steps if job.done() else line.get("step", 0) for job, line in zip(jobs.values(), logged))
+            bar.set_postfix(loss=" ".join(f"{line['loss']:.3f}" for line in logged if "loss" in line), refresh=False)
+            bar.update(learned - bar.n)
