@@ -55,6 +55,16 @@ def test_a_deleted_record_changes_exactly_its_row(repository):
     assert [r["status"] for r in rows] == ["run", "not run", "run"] and rows[1]["rate"] == "" and rows[1]["paper_percent"] == "86.0"
 
 
+def test_rows_of_different_settings_are_called_not_comparable(repository):
+    assert "Not comparable" not in table(repository)[0].read_text()
+    path = record_path(repository, "quick", "lift_wide-prism-fm")
+    record = synthetic(path.stem, "PRISM")
+    record["config"]["training"] = dict(steps=999)
+    record["hashes"]["config"] = config_hash(record["config"])
+    write_record(path, record)
+    assert "**Not comparable**: the rows were run with different settings (training)." in table(repository)[0].read_text()
+
+
 def test_a_damaged_record_is_an_error_not_a_gap(repository):
     path = record_path(repository, "quick", "lift_wide-prism-fm")
     path.write_text(path.read_text()[:-20])
