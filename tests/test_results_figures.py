@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from prism_repro.results.figures import choose_strip, figure_bytes, figure_lift, save_figure, strip_title
-from prism_repro.results.hashes import config_hash
+from prism_repro.hashes import config_hash
 from prism_repro.results.records import RecordError, frames_bytes, load_records, record_path, write_record
 from prism_repro.results.tables import ENCODERS, table_1_rows
 

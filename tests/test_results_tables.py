@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prism_repro.results.hashes import config_hash
+from prism_repro.hashes import config_hash
 from prism_repro.results.records import RecordError, load_records, record_path, write_record
 from prism_repro.results.tables import ENCODERS, read_cells, shown, table_1_rows, tex_escape, to_csv, write_table_1
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import file_hash, write_atomic
-from .hashes import config_hash, to_text
+from ..hashes import config_hash, to_text
 
 # %% ../../nbs/results/80_records.ipynb #c005
 SCHEMA = 1

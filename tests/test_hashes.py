@@ -1,10 +1,10 @@
-"""Tests of nbs/results/79_hashes.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+"""Tests of nbs/04_hashes.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
 import pytest
 
 from prism_repro.results import hashes
-from prism_repro.results.hashes import code_hash, code_modules, config_hash, to_text
+from prism_repro.hashes import code_hash, code_modules, config_hash, to_text
 
 
 @pytest.fixture
