@@ -3,7 +3,7 @@
 
 import pytest
 
-from prism_repro.paper.tables import MARKS, TABLE_1_SETTING, Printed, short_horizon_mean, table_1, table_1_dim
+from prism_repro.paper.tables import MARKS, PARAMETER_INCREASE, TABLE_1_SETTING, TOOLHANG_AVERAGE, Printed, short_horizon_mean, table_1, table_1_dim
 
 
 def test_every_number_says_how_it_is_known():
@@ -11,6 +11,8 @@ def test_every_number_says_how_it_is_known():
         assert s.mark in MARKS and (s.value is None) == (s.mark == "unknown"), s
     assert table_1("NoPool", "MF", "truncated") == Printed(73.1, "paper", "Table 1, NoPool, truncated ResNet-18, MF")
     assert [table_1_dim(p).value for p in ("SSPool", "AvgPool", "MaxPool", "NoPool")] == [64, 512, 512, 4608]
+    assert (PARAMETER_INCREASE.value, PARAMETER_INCREASE.mark) == (15.4, "paper") and "not said" in PARAMETER_INCREASE.note
+    assert {k: v.value for k, v in TOOLHANG_AVERAGE.items()} == {"Base.": 5.0, "PRISM": 13.4}
 
 
 def test_what_is_not_printed_is_refused_or_unknown():
