@@ -3,7 +3,7 @@
 
 import pytest
 
-from prism_repro.results import hashes
+from prism_repro import hashes
 from prism_repro.hashes import code_hash, code_modules, config_hash, to_text
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from prism_repro.results import records
-from prism_repro.results.records import (
-    RecordError, config_hash, frames_bytes, load_records, read_frames, read_record, record_hash, valid_record, write_record,
-)
+from prism_repro.hashes import config_hash
+from prism_repro.results.layouts import RecordError
+from prism_repro.results.records import frames_bytes, load_records, read_frames, read_record, record_hash, valid_record, write_record
 
 
 ZERO = "0" * 64
@@ -43,7 +43,7 @@ def test_same_contents_same_bytes(tmp_path):
     "field, change",
     [
         ("schema", lambda r: r.update(schema=0)),
-        ("kind", lambda r: r.update(kind="probe")),
+        ("kind", lambda r: r.update(kind="probes")),
         ("hashes.data", lambda r: r["hashes"].update(data="abc")),
         ("hashes.config", lambda r: r["config"].update(task="lift")),
         ("parameters.policy", lambda r: r["parameters"].pop("policy")),
