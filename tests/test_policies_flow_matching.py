@@ -1,4 +1,4 @@
-"""Tests of nbs/policies/51_flow_matching.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+"""Tests of nbs/policies/52_flow_matching.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
 import pytest

@@ -42,7 +42,10 @@ def stage_parameters(
     section: str | None,  # dotted path of what this run is about
     defaults: list,  # dotted paths that it is laid over, first to last
 ) -> dict:
-    "The parameters of one notebook run: the defaults, the section over them, the profile's name and the section's own name."
+    """The parameters of one notebook run: the defaults, the section over them, the profile's name and the section's own name.
+
+    A section that names `cells` in a list (an analysis of trained policies) gets their settings, each laid over `common`. Raises KeyError or ValueError.
+    """
     import yaml
 
     try:
@@ -54,12 +57,14 @@ def stage_parameters(
     found = {}
     for name in [*defaults, *([section] if section else [])]:
         found = merge(found, select(params, name))
+    if isinstance(found.get("cells"), list):
+        found["cells"] = {cell: merge(params.get("common", {}), select(params, f"cells.{cell}")) for cell in found["cells"]}
     found["profile"] = params["profile"]
     if section:
         found["name"] = section.rpartition(".")[2]
     return found
 
-# %% ../../nbs/cli/94_notebook.ipynb #c009
+# %% ../../nbs/cli/94_notebook.ipynb #c011
 def declared_parameters(notebook) -> set[str]:
     "Names assigned in the notebook's `parameters` cell. Raises ValueError when there is no such cell."
     import ast
@@ -119,7 +124,7 @@ def run_notebook(
         return 130
     return 0
 
-# %% ../../nbs/cli/94_notebook.ipynb #c010
+# %% ../../nbs/cli/94_notebook.ipynb #c012
 def main(argv=None) -> int:
     "`prism-repro notebook NOTEBOOK --params FILE [--section NAME] [--defaults NAME ...]`: run one stage."
     parser = argparse.ArgumentParser(prog="prism-repro notebook", description=main.__doc__)
