@@ -72,6 +72,30 @@ def test_rendering_and_thinning_leave_the_physics_alone(lift):
     assert rendered == episode_hash(lift, 11)
 
 
+def test_the_object_is_touched_when_the_fingers_hold_it(lift):
+    lift.reset(11)
+    plain, touched = episode_hash(lift, 11), []
+    lift.reset(11)
+    digest = hashlib.sha256(lift.get_state().tobytes())
+    for action in np.random.default_rng(11).uniform(-1, 1, (25, 7)):
+        touched.append(lift.contact())
+        lift.step(action)
+        lift.contact()
+        digest.update(lift.get_state().tobytes())
+    assert digest.hexdigest() == plain and not any(touched)  # asking changes nothing
+    state, hand = lift.get_state(), lift.low_dim()["robot0_eef_pos"]
+    place = 1 + int(np.flatnonzero(np.isclose(state[1 : 1 + 16], lift.object_pose()[0][0]))[0])
+    for sideways, expected in ((0.0, True), (0.2, False)):  # the cube between the fingers, which are 8 cm apart when open, and far from them
+        state[place : place + 3] = hand + [sideways, 0, 0]
+        state[1 + 7 : 1 + 9] = [0.02, -0.02]
+        lift.set_state(state)
+        assert lift.contact() is expected
+    position, turned = lift.pose("cube_main")
+    x, y, z, w = lift.object_pose()[1]
+    assert np.array_equal(lift.object_pose()[0], position) and np.isclose(turned[0, 0], 1 - 2 * (y * y + z * z))
+    assert np.isclose(turned[1, 0], 2 * (x * y + w * z))
+
+
 def test_lift_is_robosuite_s_own_lift(lift):
     import robosuite
 
