@@ -1,4 +1,4 @@
-"""Tests of nbs/vision/13_observation.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+"""Tests of nbs/vision/15_observation.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
 import pytest

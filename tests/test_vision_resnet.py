@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from prism_repro.vision.resnet import BasicBlock, ResNet18, group_norm
+from prism_repro.vision.resnet import BasicBlock, ResNet18, group_norm, tap_channels
 
 
 def test_names_are_torchvisions():
@@ -35,6 +35,16 @@ def test_every_width_and_depth(width, stages):
     maps = net(torch.randn(2, 3, 36, 44))
     assert [m.shape[1] for m in maps] == net.channels == [width * 2**s for s in range(stages)]
     assert all(m.isfinite().all() for m in maps)
+
+
+@pytest.mark.parametrize("size", [32, 33, 63, 64, 65, 76, 84, (37, 100)])
+@pytest.mark.parametrize("stages", [1, 4])
+def test_shapes_are_what_comes_out(size, stages):
+    net = ResNet18(4, stages)
+    h, w = (size, size) if isinstance(size, int) else size
+    maps = net.features(torch.zeros(1, 3, h, w))
+    assert {tap: tuple(m.shape[1:]) for tap, m in maps.items()} == net.shapes(size)
+    assert list(maps) == list(tap_channels(4, stages)) and all(torch.equal(a, b) for a, b in zip(net(torch.zeros(1, 3, h, w)), list(maps.values())[2:]))
 
 
 def test_every_norm_is_a_group_norm_of_16_channels():
@@ -79,4 +89,6 @@ def test_images_that_do_not_fit_are_refused():
             net(torch.zeros(shape))
     with pytest.raises(ValueError, match="at least 32 px"):
         net(torch.zeros(1, 3, 76, 31))
+    with pytest.raises(ValueError, match="at least 32 px"):
+        net.shapes(31)
     ResNet18(16, stages=3)(torch.zeros(1, 3, 16, 16))
