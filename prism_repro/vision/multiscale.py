@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .pooling import SSPool, check_map
 from .resnet import BasicBlock, ResNet18, init_convs, tap_channels
 
-# %% ../../nbs/vision/12_multiscale.ipynb #c006
+# %% ../../nbs/vision/12_multiscale.ipynb #c008
 class MultiscaleResNet(nn.Module):
     """Encode an image by one pooling head on each of several maps of a ResNet-18, joined from shallow to deep: (B, 3, H, W) -> (B, out_dim).
 
@@ -63,7 +63,7 @@ class MultiscaleResNet(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         return torch.cat(self.parts(images), dim=1)
 
-# %% ../../nbs/vision/12_multiscale.ipynb #c008
+# %% ../../nbs/vision/12_multiscale.ipynb #c011
 MS_SSPOOL = "b"  # our default among the readings of MS-SSPool's 384 numbers
 READINGS = ("a", "b", "c", "d", "e")
 
