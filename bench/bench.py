@@ -245,7 +245,7 @@ def main(argv=None) -> int:
 
             torch.manual_seed(0)
             policy = folder / "random"
-            Policy.from_config(CONFIG).save(policy)
+            Policy.from_config(CONFIG).save_pretrained(policy)
         for name in args.only:
             results[name] = globals()[name](data=data, folder=folder, policy=policy)
             r = results[name]

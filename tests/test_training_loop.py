@@ -41,7 +41,7 @@ class TinyPolicy(torch.nn.Module):
         out = self.net(batch["cam"].mean(-1).flatten(1)).view_as(noise)
         return (out - batch["actions"] - 0.1 * noise).square().mean((1, 2))
 
-    def save(self, folder):
+    def save_pretrained(self, folder):
         Path(folder).mkdir(parents=True)
         save_file(self.state_dict(), Path(folder) / "model.safetensors")
 
@@ -340,7 +340,7 @@ def test_the_real_policy_resumes_exactly(tmp_path, precision):
         train(config, settings, windows, tmp_path / "again", 0, progress=False, build=Stops.from_config)
     again = train(config, settings, windows, tmp_path / "again", 0, progress=False)
     assert (whole / "model.safetensors").read_bytes() == (again / "model.safetensors").read_bytes()
-    policy = Policy.load(again)
+    policy = Policy.from_pretrained(again)
     assert torch.allclose(policy.normalizer.robot0_eef_pos_half, torch.from_numpy(np.ptp(windows.arrays["robot0_eef_pos"], axis=0) / 2))
     start, _ = load_checkpoint(tmp_path / "whole" / "checkpoint.safetensors", identify(config, resolve(settings), windows, 0, "cpu"))
     assert any(not torch.equal(policy.state_dict()[k], start[f"model/{k}"]) for k in policy.state_dict())  # the average, not the last weights

@@ -87,7 +87,7 @@ class PolicyActor:
 
     def __init__(
         self,
-        folder,  # a folder that `Policy.save` wrote
+        folder,  # a folder that `Policy.save_pretrained` wrote
         threads: int = 1,  # arithmetic threads; results repeat to the bit for equal numbers only
     ):
         import torch
@@ -96,7 +96,7 @@ class PolicyActor:
         from prism_repro.policies.policy import Policy
 
         torch.set_num_threads(threads)
-        self.policy, self.torch, self.center_crop = Policy.load(folder).eval(), torch, center_crop
+        self.policy, self.torch, self.center_crop = Policy.from_pretrained(folder).eval(), torch, center_crop
         self.config = self.policy.config
 
     def act(self, observation: dict, noise: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def _run_seed(seed: int) -> dict:
 
 
 def rollouts(
-    folder,  # a folder that `Policy.save` wrote
+    folder,  # a folder that `Policy.save_pretrained` wrote
     seeds,  # episode seeds, in any order
     *,
     task: str | None = None,  # default: the task in the policy's config
@@ -170,7 +170,7 @@ def rollouts(
 
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c022
 def film(
-    folder,  # a folder that `Policy.save` wrote
+    folder,  # a folder that `Policy.save_pretrained` wrote
     seed: int,  # the episode
     *,
     camera: str = "agentview",

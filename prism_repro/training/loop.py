@@ -131,7 +131,7 @@ def publish(policy: nn.Module, ema: EMA, target: Path, about: Mapping) -> Path:
     "Save the averaged policy as a folder that is complete or absent; `training.json` in it says where it comes from."
     if not target.exists():
         with atomic(target) as tmp, ema.swapped_in(policy):
-            policy.save(tmp)
+            policy.save_pretrained(tmp)
             (tmp / "training.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
     return target
 
@@ -189,7 +189,7 @@ def train(
     *,
     device="cpu",
     progress: bool = True,
-    build: Callable[[Mapping], nn.Module] = Policy.from_config,  # a module with `loss(batch, generator) -> [B]` and `save(folder)`
+    build: Callable[[Mapping], nn.Module] = Policy.from_config,  # a module with `loss(batch, generator) -> [B]` and `save_pretrained(folder)`
 ) -> Path:
     """Train a policy and return the folder with its averaged weights; continue exactly where an earlier call was killed.
 
