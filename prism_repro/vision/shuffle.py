@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHUFFLES', 'WHEN', 'check_shuffle', 'draw_permutations', 'permute_keypoints']
 
-# %% ../../nbs/vision/14_shuffle.ipynb #c003
+# %% ../../nbs/vision/14_shuffle.ipynb #c006
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -19,23 +19,27 @@ def check_shuffle(shuffle: str, when: str) -> None:
     if shuffle not in SHUFFLES or when not in WHEN:
         raise ValueError(f"shuffle={shuffle!r}, when={when!r} do not exist: shuffle is one of {', '.join(SHUFFLES)}; when is one of {', '.join(WHEN)}.")
 
-
+# %% ../../nbs/vision/14_shuffle.ipynb #c008
 def draw_permutations(
-    shuffle: str,  # per_sample: each frame its own; per_batch: one for all
+    shuffle: str,  # none, per_sample: each frame its own, or per_batch: one for all
     frames: int,  # of one camera: B * To
     num_kp: int,
     generator: torch.Generator,
 ) -> Int64[Tensor, "frames num_kp"]:
-    "Draw uniform permutations; they are a function of the generator's state, and stay on its device."
+    "Draw uniform permutations; they are a function of the generator's state, and lie on its device."
+    if shuffle == "none":
+        return torch.arange(num_kp, device=generator.device).expand(frames, num_kp)
     rows = frames if shuffle == "per_sample" else 1
     keys = torch.rand(rows, num_kp, generator=generator, device=generator.device, dtype=torch.float64)
     return keys.argsort(dim=1).expand(frames, num_kp)
 
-
+# %% ../../nbs/vision/14_shuffle.ipynb #c011
 def permute_keypoints(
     vectors: Float[Tensor, "frames D"],  # x1 y1 x2 y2 ...
     permutations: Int64[Tensor, "frames num_kp"],  # place k of the result holds keypoint permutations[k]
 ) -> Float[Tensor, "frames D"]:
-    "Reorder the keypoints of each vector, x and y of a keypoint together. Source: paper Table 2."
+    "Reorder the keypoints of each vector, x and y of a keypoint together. Raises ValueError when their numbers differ. Source: paper Table 2."
+    if vectors.shape[1] != 2 * permutations.shape[1]:
+        raise ValueError(f"Vectors of {vectors.shape[1]} numbers are not {permutations.shape[1]} keypoints (x, y): draw permutations of {vectors.shape[1] // 2}.")
     pairs = vectors.unflatten(1, (-1, 2))
     return pairs.gather(1, permutations.to(vectors.device)[:, :, None].expand_as(pairs)).flatten(1)
