@@ -30,11 +30,12 @@ def test_the_encoder_runs_once_a_chunk_and_the_network_as_often_as_counted():
     seen = dict(encoder=0, unet=0)
     policy.encoder.register_forward_hook(lambda *_: seen.update(encoder=seen["encoder"] + 1))
     policy.unet.register_forward_hook(lambda *_: seen.update(unet=seen["unet"] + 1))
-    for steps in (1, 7):
-        policy.objective = make_objective(dict(name="FM", num_steps=steps))
+    samplers = [(dict(name="FM", num_steps=7), 7), (dict(name="MF"), 1), (dict(name="DP", num_steps=100), 100), (dict(name="DP", sampler="DDIM", num_steps=10), 10)]
+    for settings, calls in samplers:
+        policy.objective = make_objective(settings)
         seen.update(encoder=0, unet=0)
         act(policy, make_observation(CONFIG), torch.zeros(1, 8, 7))
-        assert seen == dict(encoder=1, unet=steps) and network_calls(policy.objective) == steps
+        assert seen == dict(encoder=1, unet=calls) and network_calls(policy.objective) == calls
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
