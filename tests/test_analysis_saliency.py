@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from prism_repro.analysis.saliency import Settings, episodes_saliency, measure, read_observation, saliency, seen, short_sampler, stages
+from prism_repro.analysis.saliency import Settings, episodes_saliency, folder_saliency, measure, read_observation, saliency, seen, short_sampler, stages
 from prism_repro.policies.ddpm import DDPM
 from prism_repro.policies.flow_matching import FlowMatching
 from prism_repro.policies.meanflow import MeanFlow
@@ -127,6 +127,13 @@ def test_episodes_are_measured_one_by_one():
     assert set(found) == {"agentview", "robot0_eye_in_hand"} and [e["episode"] for e in found["agentview"]] == ["demo_0", "demo_1"]
     for episode in found["agentview"]:
         assert episode["frames"] == 3 and 0 < episode["share_object"] < 1 and episode["area_object"] < 0.02
+
+
+def test_a_saved_policy_is_asked_before_and_after_training():
+    args = FIXTURES / "lift_policy", FIXTURES / "lift_annotations.hdf5", QUICK
+    after, before = (folder_saliency(*args, every=60, max_episodes=1, untrained=flag) for flag in (False, True))
+    again = episodes_saliency(Policy.from_pretrained(args[0]), *args[1:], every=60, max_episodes=1)
+    assert after == again and before != after and before["agentview"][0]["area_object"] == after["agentview"][0]["area_object"]
 
 
 def test_bad_input_gets_a_sentence(tmp_path):

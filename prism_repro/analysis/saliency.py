@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'PARTS', 'POINT_BLUR', 'Settings', 'short_sampler', 'saliency', 'seen', 'measure', 'mean_of',
-           'read_observation', 'episodes_saliency', 'stages']
+           'read_observation', 'episodes_saliency', 'before_training', 'folder_saliency', 'stages']
 
 # %% ../../nbs/analysis/77_saliency.ipynb #c003
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from torch import Tensor
 from ..data.crops import center_crop
 from ..data.schema import demo_names, read_attrs
 from ..policies.ddpm import DDPM
+from ..policies.policy import Policy
 
 # %% ../../nbs/analysis/77_saliency.ipynb #c004
 TARGETS = ("jacobian", "norm", "abs")
@@ -181,6 +182,20 @@ def episodes_saliency(
     return out
 
 # %% ../../nbs/analysis/77_saliency.ipynb #c019
+def before_training(policy: Policy, seed: int = 0) -> Policy:
+    "Build the same policy with fresh weights, and the trained one's normaliser."
+    fresh = Policy.from_config(policy.config, seed=seed)
+    fresh.normalizer.load_state_dict(policy.normalizer.state_dict())
+    return fresh.to(next(policy.parameters()).device)
+
+
+def folder_saliency(folder, path, settings: Settings = Settings(), *, every: int = 5, max_episodes: int | None = None, untrained: bool = False) -> dict[str, list[dict]]:
+    "Call `episodes_saliency` for a saved policy, or for its network before training, with one arithmetic thread: a job for a process of its own."
+    torch.set_num_threads(1)
+    policy = Policy.from_pretrained(folder)
+    return episodes_saliency(before_training(policy) if untrained else policy, path, settings, every=every, max_episodes=max_episodes)
+
+# %% ../../nbs/analysis/77_saliency.ipynb #c021
 def stages(contact: np.ndarray) -> dict[str, int]:
     "Choose the row of each stage of an episode from `contact` `[N]`: start, approach, grasp, end; evenly spaced when nothing is ever touched."
     contact, last = np.asarray(contact, bool), len(contact) - 1
