@@ -1,0 +1,81 @@
+"""Tests of nbs/results/85_probe.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import numpy as np
+import pytest
+
+from prism_repro.results.figures import figure_bytes
+from prism_repro.results.probe import Finding, Source, difference, figure_probe, findings, probe_notes, probe_rows, sources, write_table_probe
+
+
+def entry(size, place, errors, weights="trained", encoder="SSPool", seed=0, **more):
+    episodes = [dict(episode=f"demo_{i}", errors_mm=list(e)) for i, e in enumerate(errors)]
+    return dict(size=size, source=f"{encoder}: {place}", weights=weights, seed=seed, encoder=encoder, cell="", place=place, features=8, dim=64, penalties=[0.1], episodes=episodes, **more)
+
+
+def record(stage_1=10.0, stage_4=14.0, output=20.0, small=1.0, encoder="SSPool", seeds=(0, 1), **more):
+    rng = np.random.default_rng(0)
+    base = rng.normal(0, 1, (20, 4))
+    out = [entry(size, "mean", base + 80, "none", "") for size in (84, 42)]
+    for size in (84, 42):
+        levels = {"stage 1": stage_1, "stage 4": stage_1 + (stage_4 - stage_1) * (small if size == 42 else 1), "output": output}
+        out += [entry(size, place, base + level + 0.1 * rng.normal(0, 1, (20, 4)), encoder=encoder, seed=seed, **more) for seed in seeds for place, level in levels.items()]
+    return dict(config=dict(task="t", dim=64, cameras=["a"], folds=5), measurements=out)
+
+
+def verdicts(r):
+    return {f.what: f.verdict for f in findings(r, n=200)}
+
+
+def test_every_prediction_can_hold_and_fail():
+    assert verdicts(record(small=2)) == {
+        "84 px, trained SSPool, stage 4 over stage 1": "supports", "84 px, trained SSPool, output over stage 4": "supports",
+        "42 px, trained SSPool, stage 4 over stage 1": "supports", "42 px, trained SSPool, output over stage 4": "supports",
+        "trained SSPool, stage 4 over stage 1, 42 over 84 px": "supports"}
+    turned = verdicts(record(stage_1=30, stage_4=26, output=15, small=2))
+    assert set(turned.values()) == {"contradicts"}
+    level = verdicts(record(stage_4=10, output=10))
+    assert list(level.values()).count("undecided") >= 4
+
+
+def test_a_multiscale_output_is_expected_to_lose_nothing():
+    assert verdicts(record(encoder="PRISM", output=9))["84 px, trained PRISM, output over stage 4"] == "supports"
+    assert verdicts(record(encoder="PRISM"))["84 px, trained PRISM, output over stage 4"] == "contradicts"
+    assert Finding("x", (1.0, 0.5, 2.0), 0).verdict == "more" and Finding("x", (-1.0, -2.0, -0.5), 0).verdict == "less"
+
+
+def test_differences_are_paired_frame_by_frame():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(50, 20, (20, 4))
+    a, b = (Source(84, "trained", "x", p, 1, (0,), {str(i): list(e) for i, e in enumerate(errors)}) for p, errors in (("a", hard + 1), ("b", hard)))
+    value, low, high = difference((1, a), (-1, b), n=200)
+    assert value == pytest.approx(1) and high - low < 1e-9  # not paired, the interval would be about 10 mm wide
+    with pytest.raises(ValueError, match="same frames"):
+        difference((1, a), (-1, Source(84, "trained", "x", "c", 1, (0,), {"0": [1.0]})))
+
+
+def test_seeds_join_within_their_episode():
+    found = {(s.size, s.place): s for s in sources(record())}
+    assert found[84, "output"].seeds == (0, 1) and len(found[84, "output"].errors) == 20 and len(found[84, "output"].errors["demo_3"]) == 8
+    assert found[84, "output"].interval("median", 100)[0] == pytest.approx(20, abs=0.5)
+
+
+def test_files_repeat_say_not_run_and_warn(tmp_path):
+    r = record(seen=5)
+    rows = probe_rows(r, n=50)
+    first = [p.read_bytes() for p in write_table_probe(tmp_path, "quick", r, rows)]
+    assert first == [p.read_bytes() for p in write_table_probe(tmp_path, "quick", r, rows)]
+    assert b"smoke run" in first[0] and b"**Flattered**: up to 5 of the 20" in first[0] and first[1].count(b"\n") == 1 + len(rows)
+    assert len(probe_notes(record())) == len(probe_notes(r)) - 1
+    empty = [p.read_text() for p in write_table_probe(tmp_path, "lite", None, [])]
+    assert all("not run" in t for t in empty)
+
+
+def test_the_figure_repeats_and_shows_both_sizes():
+    r = record()
+    assert figure_bytes(figure_probe("p", r, 50), "svg") == figure_bytes(figure_probe("p", r, 50), "svg")
+    figure = figure_probe("quick", r, 50)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["84 px", "42 px"]
+    heights = [max(np.max(line.get_ydata()) for line in ax.lines) for ax in figure.axes]
+    assert all(70 < h < 90 for h in heights)  # the mean baseline, in mm
+    assert "not run" in [t.get_text() for t in figure_probe("p", None).axes[0].texts]
