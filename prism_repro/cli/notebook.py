@@ -132,11 +132,13 @@ def main(argv=None) -> int:
     parser.add_argument("--params", default="params.yaml", help="the profile's parameter file")
     parser.add_argument("--section", help="dotted name of what this run is about, e.g. cells.lift_wide-sspool-fm")
     parser.add_argument("--defaults", nargs="*", default=[], help="sections that it is laid over")
+    parser.add_argument("--name", help="what this run is about, for notebooks that need no section")
     parser.add_argument("--out", help="executed notebook; default work/notebooks/<profile>/<notebook>[-<section>].ipynb")
     args = parser.parse_args(argv)
     try:
         parameters = stage_parameters(args.params, args.section, args.defaults)
-        stem = Path(args.notebook).stem + (f"-{parameters['name']}" if args.section else "")
+        parameters |= {"name": args.name} if args.name else {}
+        stem = "-".join([Path(args.notebook).stem, *([parameters["name"]] if "name" in parameters else [])])
         out = args.out or Path("work/notebooks") / parameters["profile"] / f"{stem}.ipynb"
         return run_notebook(args.notebook, out, parameters)
     except (KeyError, ValueError, OSError) as error:  # nothing has run yet
