@@ -81,6 +81,21 @@ def test_sizes_by_setting():
         make_encoder({"name": "MS-SSPool", "reading": "b", "num_kp": 32}, 76)
 
 
+PARAMETERS = {"SSPool": 11_192_928, "AvgPool": 11_176_512, "MaxPool": 11_176_512, "NoPool": 11_176_512, "MS-SSPool": 17_493_504, "MS-AvgPool": 17_447_232,
+              "MS-MaxPool": 17_447_232, "MS-NoPool": 17_447_232, "TDCA": 11_223_744, "PRISM": 17_494_464, "Base": 11_192_928}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_each_name_is_its_architecture(name):
+    with torch.device("meta"):
+        encoder = make_encoder({"name": name}, 76)
+    assert sum(p.numel() for p in encoder.parameters()) == PARAMETERS[name]
+    heads = [type(m).__name__ for m in encoder.modules() if type(m).__name__.endswith("Pool")]
+    kind = {"Base": "SSPool", "PRISM": "SSPool", "TDCA": "SSPool"}.get(name, name.removeprefix("MS-"))
+    assert heads == [kind] * (1 if name in ("SSPool", "AvgPool", "MaxPool", "NoPool", "Base") else 4)
+    assert hasattr(encoder, "fuse") == (name in ("PRISM", "TDCA"))
+
+
 def test_unknown_names_are_refused():
     for settings in ({}, {"name": "sspool"}, {"name": None}):
         with pytest.raises(ValueError, match="choose one of SSPool, AvgPool"):

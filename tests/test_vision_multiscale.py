@@ -82,6 +82,12 @@ def test_every_reading_has_384_numbers_and_trains(reading, refine):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 
+def test_refine_blocks_start_from_he_fan_out():
+    torch.manual_seed(0)
+    weight = MultiscaleResNet({"layer4": AvgPool()}, width=16).refine[0].conv1.weight
+    assert abs(weight.std().item() / (2 / (weight.shape[0] * 9)) ** 0.5 - 1) < 0.05
+
+
 def test_no_pool_keeps_to_its_maps():
     "The deepest maps of 68 and 76 px are alike, the first are not."
     net = MultiscaleResNet({tap: NoPool() for tap in LAYERS}, width=8, image_size=76)
