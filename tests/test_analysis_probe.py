@@ -8,6 +8,7 @@ import torch
 
 from prism_repro.analysis.probe import PENALTIES, Frames, by_episode, deal_folds, encoder_features, leave_episode_out, load_frames, probe, project, ridge, standardise
 from prism_repro.data.schema import write_demos
+from prism_repro.vision.build import make_encoder
 from prism_repro.vision.pooling import AvgPool, PooledResNet, SSPool
 from prism_repro.vision.prism import PRISM
 
@@ -220,7 +221,8 @@ def test_a_file_that_cannot_be_probed_says_why(tmp_path):
         load_frames(annotations(tmp_path / "b.hdf5", contact_at=(0, 0, 0)), ["agentview"])
 
 
-@pytest.mark.parametrize("make", [lambda: PooledResNet(SSPool(64, 4), 8), lambda: PooledResNet(AvgPool(), 8, 3), lambda: PRISM(8, num_kp=4)])
+@pytest.mark.parametrize("make", [lambda: PooledResNet(SSPool(64, 4), 8), lambda: PooledResNet(AvgPool(), 8, 3), lambda: PRISM(8, num_kp=4),
+                                  lambda: make_encoder({"name": "MS-SSPool", "width": 8}, 40)])
 def test_features_are_what_the_policy_s_encoder_computes(make):
     from prism_repro.vision.observation import ObservationEncoder
 
@@ -236,8 +238,8 @@ def test_features_are_what_the_policy_s_encoder_computes(make):
     assert len(maps) == sum(place.startswith("stage") for place in caught)
     for s, features in enumerate(maps, start=1):
         torch.testing.assert_close(torch.from_numpy(caught[f"stage {s}"]), features.flatten(1), rtol=1e-3, atol=1e-4)
-    if isinstance(net, PRISM):
-        tokens = net.eval().tokens(((x - whole.mean) / whole.std)).detach()
-        torch.testing.assert_close(torch.from_numpy(caught["head 2"]), tokens[:, 1], rtol=1e-3, atol=1e-4)
-        net.train()
+    if hasattr(net, "pool"):
+        heads = net.tokens((x - whole.mean) / whole.std).unbind(1) if isinstance(net, PRISM) else net.parts((x - whole.mean) / whole.std)
+        for s, vector in enumerate(heads, start=1):
+            torch.testing.assert_close(torch.from_numpy(caught[f"head {s}"]), vector.detach(), rtol=1e-3, atol=1e-4)
     assert net.training and not any(m._forward_hooks for m in net.modules())
