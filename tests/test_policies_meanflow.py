@@ -169,6 +169,7 @@ def test_times_are_a_function_of_the_generator():
     assert (0 < t).all() and (t < 1).all() and (r <= t).all() and 0.68 < (r < t).float().mean() < 0.72
     assert torch.equal(*draw(3, ratio=0.0).T) and (draw(3, ratio=1.0)[:, 1] < draw(3, ratio=1.0)[:, 0]).float().mean() > 0.92
     assert abs(torch.logit(t).mean() + 0.6) < 0.06 and abs(torch.logit(t).std() - 1.6) < 0.05
+    assert abs(torch.logit(draw(3, ratio=1.0)[:, 1]).median() + 4) < 0.15
 
 
 @pytest.mark.parametrize("N", [1, 4])
