@@ -162,7 +162,7 @@ def imported(source: str, package: str) -> dict[str, str]:
 ROOMS = {
     "paper": "The papers", "": "Foundations", "vision": "Vision", "data": "Data", "envs": "Environments", "demos": "Demonstrations",
     "policies": "Policies", "training": "Training", "evaluation": "Evaluation", "analysis": "Analysis", "crobo": "CroBo", "results": "Results",
-    "grid": "Grid", "cli": "Command line", "pipeline": "Pipeline",
+    "grid": "Grid", "plugins": "Plug-ins: inside other people's code", "cli": "Command line", "pipeline": "Pipeline",
 }  # fmt: skip
 FLOW = ["pipeline/demonstrations", "pipeline/observations", "pipeline/pretrain", "pipeline/cell"]
 
