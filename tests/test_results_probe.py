@@ -74,11 +74,11 @@ def test_seeds_join_within_their_episode():
 def test_files_repeat_say_not_run_and_warn(tmp_path):
     r = record(seen=5)
     rows = probe_rows(r, n=50)
-    first = [p.read_bytes() for p in write_table_probe(tmp_path, "quick", r, rows)]
-    assert first == [p.read_bytes() for p in write_table_probe(tmp_path, "quick", r, rows)]
+    first = [p.read_bytes() for p in write_table_probe(tmp_path, "quick", "probe", r, rows)]
+    assert first == [p.read_bytes() for p in write_table_probe(tmp_path, "quick", "probe", r, rows)]
     assert b"smoke run" in first[0] and b"**Flattered**: up to 5 of the 20" in first[0] and first[1].count(b"\n") == 1 + len(rows)
     assert len(probe_notes(record())) == len(probe_notes(r)) - 1
-    empty = [p.read_text() for p in write_table_probe(tmp_path, "lite", None, [])]
+    empty = [p.read_text() for p in write_table_probe(tmp_path, "lite", "probe", None, [])]
     assert all("not run" in t for t in empty)
 
 

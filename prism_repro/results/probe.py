@@ -221,8 +221,8 @@ def probe_notes(record: dict | None) -> list[str]:
     return NOTES + ([f"**Flattered**: up to {seen} of the {count} probed episodes were in the encoders' own training data. Probe fresh episodes before comparing trained with random."] if seen else [])
 
 
-def write_table_probe(root, profile: str, record: dict | None, rows: list[dict]) -> list[Path]:
-    "Write `results/<profile>/tables/table_probe.{md,csv,tex}`, atomically; the same record gives the same bytes. Without a record they say 'not run'."
+def write_table_probe(root, profile: str, name: str, record: dict | None, rows: list[dict]) -> list[Path]:
+    "Write `results/<profile>/tables/table_<name>.{md,csv,tex}`, atomically; the same record gives the same bytes. Without a record they say 'not run'."
     title = f"{CAPTION}. Profile {profile}" + (f" ({SMOKE})." if profile == "quick" else ".")
     body, notes = [_shown(row) for row in rows] or [["-"] * 3 + [NOT_RUN] + ["-"] * 5], probe_notes(record)
     line = lambda values: "    " + " & ".join(tex_escape(v) for v in values) + r" \\"
@@ -231,8 +231,8 @@ def write_table_probe(root, profile: str, record: dict | None, rows: list[dict])
     md = f"**{title}**\n\n" + tabulate(body, COLUMNS, tablefmt="github", disable_numparse=True, colalign=["right", *["left"] * 3, *["right"] * 5]) + "\n\n" + "".join(f"- {n}\n" for n in notes)
     texts, folder = dict(md=md, csv=_csv(rows), tex="\n".join(tex) + "\n"), Path(root) / "results" / profile / "tables"
     for kind, content in texts.items():
-        write_atomic(folder / f"table_probe.{kind}", content.encode())
-    return [folder / f"table_probe.{kind}" for kind in texts]
+        write_atomic(folder / f"table_{name}.{kind}", content.encode())
+    return [folder / f"table_{name}.{kind}" for kind in texts]
 
 
 def _csv(rows: list[dict]) -> str:
