@@ -14,9 +14,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 PIPELINE := $(if $(filter quick,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 
-.PHONY: help setup repro profile test docs bench export readme wheel-check lock clean system-deps hooks
+.PHONY: help setup repro profile test peers docs bench golden export readme wheel-check lock clean system-deps hooks
 help:
-	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro test docs bench export readme hooks lock wheel-check system-deps clean"
+	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro test peers docs bench golden export readme hooks lock wheel-check system-deps clean"
 
 setup: $(READY)
 $(READY): constraints.txt settings.ini setup.py pyproject.toml
@@ -41,7 +41,11 @@ repro: profile $(READY) $(GL)
 profile:
 	@test -f '$(PIPELINE)' || { echo "There is no profile '$(PROFILE)'; there are: quick $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
-test: $(READY) $(GL)
+# Where ours is compared with robomimic's and Diffusion Policy's; says why, and fails nothing, where it cannot be built.
+peers: $(READY)
+	@python bench/peers/build.py
+
+test: $(READY) $(GL) peers
 	prism-repro check
 	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --timing
 	MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15 -rs
@@ -51,6 +55,11 @@ docs: $(READY)
 
 bench: $(READY) $(GL)
 	MUJOCO_GL=$$(cat $(GL)) python bench/bench.py
+	python bench/throughput.py
+
+# What every encoder with every objective gives, remembered anew: only when a change of numbers is meant.
+golden: $(READY)
+	python -c "from prism_repro.policies.golden import write_golden; print(write_golden('tests/golden/policies.safetensors'))"
 
 # Everything that is generated from the notebooks: the package, the tests, the README.
 export: $(READY)
