@@ -88,7 +88,7 @@ def broken_walls(
 
 def _judge(name, room, target, line, package) -> list[str]:
     top, parts = target.split(".")[0], target.split(".")
-    if top == package and room and len(parts) > 1 and parts[1] != room and FLOORS.get(parts[1], 9) >= FLOORS[room]:
+    if top == package and room and len(parts) > 1 and parts[1] not in (room, "__version__") and FLOORS.get(parts[1], 9) >= FLOORS[room]:
         return [f"{name}, line {line}: imports {target}, but room {room!r} (floor {FLOORS[room]}) may import lower floors only."]
     if top in NEVER.get(room, set()) | RUNTIME_NEVER and not (room == "cli" and top in RUNTIME_NEVER):
         return [f"{name}, line {line}: imports {top!r}, which room {room or 'prism_repro'!r} never imports."]
