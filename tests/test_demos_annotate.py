@@ -11,7 +11,6 @@ pytest.importorskip("robosuite")
 
 from prism_repro.data.schema import read_attrs, validate, write_demos
 from prism_repro.demos.annotate import annotate
-from prism_repro.demos.observe import render_observations
 from prism_repro.envs.robosuite import PARTS, RobosuiteEnv
 
 CAMERAS = ("agentview", "robot0_eye_in_hand")
@@ -33,24 +32,22 @@ def source(tmp_path_factory):
 @pytest.mark.gl
 @pytest.mark.slow
 def test_annotations_are_the_simulator_s_at_every_kept_step(source, tmp_path):
-    for n in (1, 2):
-        annotate(source, tmp_path / f"{n}.hdf5", cameras=CAMERAS, size=32, every=3, workers=n, progress=False)
-    render_observations(source, tmp_path / "plain.hdf5", cameras=CAMERAS, size=32, workers=1, progress=False)
-    assert (tmp_path / "1.hdf5").read_bytes() == (tmp_path / "2.hdf5").read_bytes()
+    annotate(source, tmp_path / "1.hdf5", cameras=CAMERAS, size=32, every=3, workers=1, progress=False)
     assert validate(tmp_path / "1.hdf5", [f"{c}_image" for c in CAMERAS]) == []
     env = RobosuiteEnv("lift")
-    with h5py.File(tmp_path / "1.hdf5") as new, h5py.File(source) as old, h5py.File(tmp_path / "plain.hdf5") as plain:
+    with h5py.File(tmp_path / "1.hdf5") as new, h5py.File(source) as old:
         for name, steps in (("demo_0", [0, 3, 6]), ("demo_1", [0, 3])):
             demo = new["data"][name]
             assert demo["step"][()].tolist() == steps and demo["contact"].dtype == bool
             assert np.array_equal(demo["actions"], old["data"][name]["actions"][()][steps]) and np.array_equal(demo["states"], old["data"][name]["states"][()][steps])
-            for key in plain["data"][name]["obs"]:
-                assert np.array_equal(demo["obs"][key], plain["data"][name]["obs"][key][()][steps]), key
             for row, state in enumerate(demo["states"]):
                 env.set_state(state)
                 position, rotation = env.pose("cube_main")
                 assert np.array_equal(demo["object_pos"][row], position) and not demo["contact"][row]
+                for key, value in env.low_dim().items():
+                    assert np.array_equal(demo["obs"][key][row], value), key
                 for camera in CAMERAS:
+                    assert np.array_equal(demo["obs"][f"{camera}_image"][row], env.render(camera, 32))
                     mask = demo["masks"][camera][row]
                     assert mask.dtype == np.uint8 and np.array_equal(mask == PARTS["object"], np.isin(env.render(camera, 32, segmentation=True), env.geoms("cube_main")))
         assert all((new["data/demo_0/masks/agentview"][0] == number).any() for number in (0, PARTS["object"], PARTS["gripper"]))  # the arm comes into view later

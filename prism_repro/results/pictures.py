@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NUMBERS', 'shades', 'pack_maps', 'sum_up', 'percent_with_interval', 'overlay', 'short', 'write_note',
-           'figure_saliency']
+           'figure_not_run', 'figure_saliency']
 
 # %% ../../nbs/results/84_pictures.ipynb #c003
 import io
@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from .figures import COLOURS, INK, QUIET, STYLE
 from .layouts import EVIDENCE_LIMIT
 from .statistics import cluster_bootstrap
-from .tables import SMOKE
+from .tables import NOT_RUN, SMOKE
 
 # %% ../../nbs/results/84_pictures.ipynb #c005
 def shades(
@@ -99,7 +99,7 @@ def short(camera: str) -> str:
 def write_note(figure: Figure, note: str) -> None:
     "Write a note along a figure's lower edge, broken into lines that fit."
     width, height = figure.get_size_inches()
-    figure.text(0.1 / width, 0.06 / height, textwrap.fill(note, int(17.5 * width)), fontsize=6.5, color=QUIET, va="bottom", linespacing=1.4)
+    figure.text(0.1 / width, 0.06 / height, textwrap.fill(note, int(19 * width)), fontsize=6.5, color=QUIET, va="bottom", linespacing=1.4)
 
 
 def _maps(figure: Figure, evidence: Mapping, labels: Mapping[str, str], side: float, left: float, top: float) -> None:
@@ -150,6 +150,14 @@ def _shares(figure: Figure, rows: Sequence[Mapping], cameras: Sequence[str], cel
         axes.spines["bottom"].set_color("#bbbbbb")
 
 
+def figure_not_run(profile: str, name: str) -> Figure:
+    "Draw the figure of a record that does not exist."
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4, 1))
+        figure.text(0.5, 0.5, f"{name}, profile {profile}: {NOT_RUN}", ha="center", va="center", color=QUIET, style="italic")
+    return figure
+
+
 def figure_saliency(
     record: Mapping,  # a saliency record
     evidence: Mapping[str, np.ndarray],  # as `pack_maps` packs it
@@ -167,7 +175,7 @@ def figure_saliency(
         episodes = max(len(m["episodes"]) for m in record["measurements"])
         seeds = max(row["seeds"] for row in rows if row["weights"] == "trained")
         note = f"Profile {record['profile']}" + (f" ({SMOKE})" if record["profile"] == "quick" else "") + f". Frames: {evidence['episode']}, titles give the step; maps of training seed {evidence['seed']}, each scaled to its own maximum. "
-        note += f"Dots: share of the squared saliency on the object, mean of {episodes} episodes"
+        note += f"Dots: share of the saliency on the object, mean of {episodes} episodes"
         note += f" and {seeds} training seeds" if seeds > 1 else ""
         note += "; bars: 95 % bootstrap interval over episodes of these nets; grey: the same networks before training; dashed: the object's share of the pixels, which is chance."
         write_note(figure, note)
