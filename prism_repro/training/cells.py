@@ -43,7 +43,7 @@ def data_hash(path) -> str:
     attrs = read_attrs(path)
     if "expert" not in attrs:
         return file_hash(path)
-    recipe = {key: attrs[key] for key in ("task", "attempts", "expert", "env_args", "render") if key in attrs}
+    recipe = {key: attrs[key] for key in ("task", "attempts", "expert", "env_args", "render", "every") if key in attrs}
     return config_hash(recipe | dict(image_size=int(attrs["image_size"])))
 
 
