@@ -228,7 +228,7 @@ def test_observations_that_do_not_fit_are_refused(exported):
     onnx_policy.act(good | {"not_needed": np.zeros(3)}, noise)
     for change, match in (
         ({"a_cam": good["a_cam"][:1]}, "To=2 time steps"), ({"a_cam": good["a_cam"][:, :32, :32]}, "uncropped"),
-        ({"a_cam": good["a_cam"] / 255}, "float64, expected uint8"), ({"robot0_eef_pos": np.zeros((2, 4))}, r"\[1, 2, 4\], expected \['batch', 2, 3\]"),
+        ({"a_cam": good["a_cam"] / 255}, "float64, expected uint8"), ({"robot0_eef_pos": np.zeros((2, 4))}, r"\[1, 2, 4\], expected \[B, 2, 3\]"),
     ):
         with pytest.raises(ValueError, match=match):
             onnx_policy.act(good | change, noise)

@@ -158,14 +158,19 @@ class OnnxPolicy:
             case "DDIM":
                 return ddim(net, noise, **constants)
             case name:
-                raise ValueError(f"There is no sampler {name!r}: expected FM, MF or DDIM. DDPM's ancestral sampling cannot be repeated in numpy; export the policy with DDIM.")
+                raise ValueError(
+                    f"There is no sampler {name!r}: expected FM, MF or DDIM. DDPM's ancestral sampling cannot be repeated in numpy; export the policy with DDIM."
+                )
 
     def _input(self, observation: dict, name: str, entry: dict) -> np.ndarray:
         if name not in observation:
             raise KeyError(f"The observation lacks '{name}': it holds {sorted(observation)}, and this policy needs {sorted(self.page['encoder']['inputs'])}.")
         x, image = np.asarray(observation[name]), entry["dtype"] == "uint8"
         if list(x.shape[1:]) != entry["shape"][1:] or x.ndim == 0:
-            raise ValueError(f"'{name}' has shape {list(x.shape)}, expected ['batch', {', '.join(map(str, entry['shape'][1:]))}]: To={self.config['To']} time steps, and images at image_size, uncropped.")
+            expected = "[B, " + ", ".join(map(str, entry["shape"][1:])) + "]"
+            raise ValueError(
+                f"'{name}' has shape {list(x.shape)}, expected {expected}: To={self.config['To']} time steps, and images uncropped, at {self.config['image_size']} px."
+            )
         if image and x.dtype != np.uint8:
             raise ValueError(f"'{name}' is {x.dtype}, expected uint8 as the camera gives it (0 to 255, RGB): the graph crops and scales by itself.")
         return np.ascontiguousarray(x, np.uint8 if image else np.float32)
