@@ -147,3 +147,9 @@ def test_the_lab_book_writes_the_table(repository):
     shutil.rmtree(repository / "results/quick/tables")
     papermill.execute_notebook(notebook, repository / "out.ipynb", dict(profile="quick", root=str(repository)), kernel_name="python3", progress_bar=False)
     assert [(repository / f"results/quick/tables/table_1.{k}").read_bytes() for k in ("md", "csv", "tex")] == expected
+
+
+def test_cells_on_other_images_are_other_tables_business(tmp_path):
+    cells = {"a": dict(task="lift", observations="lift", encoder="SSPool"), "b": dict(task="lift", observations="lift_42", encoder="SSPool"), "c": dict(task="lift", encoder="PRISM")}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(dict(profile="quick", common=dict(objective="FM"), cells=cells)))
+    assert list(read_cells(tmp_path, "quick")) == ["a", "c"]

@@ -74,6 +74,7 @@ def read_cells(
 ) -> dict[str, dict]:
     """Read which cells a profile has: cell -> {task, encoder, objective}, laid over the file's `common`.
 
+    Cells on other images than the task's own (`observations` with another name, such as a smaller size) are other tables' business and left out.
     Raises ValueError when the file is another profile's or has no usable `cells`.
     """
     tried = [params_file] if params_file else ["params.yaml", f"profiles/{profile}/params.yaml"]
@@ -84,7 +85,8 @@ def read_cells(
     cells, common = params.get("cells"), params.get("common") or {}
     if not isinstance(cells, dict):
         raise ValueError(f"{path}: `cells` should map each cell's name to its task, encoder and objective, but is {cells!r}.")
-    return {cell: {key: _setting(path, cell, key, wanted, common) for key in ("task", "encoder", "objective")} for cell, wanted in cells.items()}
+    own = {cell: wanted for cell, wanted in cells.items() if wanted.get("observations", wanted.get("task")) == wanted.get("task")}
+    return {cell: {key: _setting(path, cell, key, wanted, common) for key in ("task", "encoder", "objective")} for cell, wanted in own.items()}
 
 
 def _setting(path, cell: str, key: str, wanted: dict, common: dict):
