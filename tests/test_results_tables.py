@@ -3,6 +3,7 @@
 
 import csv
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -151,5 +152,5 @@ def test_the_lab_book_writes_the_table(repository):
 
 def test_cells_on_other_images_are_other_tables_business(tmp_path):
     cells = {"a": dict(task="lift", observations="lift", encoder="SSPool"), "b": dict(task="lift", observations="lift_42", encoder="SSPool"), "c": dict(task="lift", encoder="PRISM")}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(dict(profile="quick", common=dict(objective="FM"), cells=cells)))
+    (tmp_path / "params.yaml").write_text(json.dumps(dict(profile="quick", common=dict(objective="FM"), cells=cells)))
     assert list(read_cells(tmp_path, "quick")) == ["a", "c"]
