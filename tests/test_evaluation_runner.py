@@ -304,6 +304,20 @@ def test_a_policy_that_is_too_slow_is_refused_before_anything_moves():
         PolicyRunner(Fake(), lead=5)
 
 
+def test_a_new_episode_waits_for_the_worker():
+    "A policy that remembers must not be called with the last episode's observation after `reset`."
+    gate = Gate()
+    with runner_of(Fake(act=gate)) as runner:
+        [runner.act(raw(t)) for t in range(6)]
+        gate.open.clear()
+        runner.act(raw(6))
+        threading.Timer(0.05, gate.open.set).start()
+        runner.reset()
+        calls = gate.calls
+        runner.act(raw(0))
+        assert gate.calls == calls + 1 and runner.chunks.number == 1
+
+
 def test_the_rate_is_the_one_of_training():
     policy = Fake()
     assert PolicyRunner(policy).hz == 20
@@ -318,8 +332,19 @@ def test_choices_and_networks_are_refused_with_a_sentence():
 
     with pytest.raises(ValueError, match="on_late='skip': choose one of hold, raise, wait"):
         PolicyRunner(Fake(), on_late="skip")
+    with pytest.raises(ValueError, match="needs background=True"):
+        PolicyRunner(Fake(), background=False, lead=2)
     with pytest.raises(ValueError, match="Pass the folder"):
         PolicyRunner(torch.nn.Linear(2, 2))
+
+
+def test_the_runner_needs_no_torch_of_its_own():
+    "A robot's computer may run an exported policy with onnxruntime alone."
+    import subprocess
+    import sys
+
+    code = "import sys, prism_repro.evaluation.runner; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 def test_nothing_acts_after_close():

@@ -38,6 +38,7 @@ class Chunks:
 
     def reset(self, seed: int) -> None:
         self.drop()
+        self.pool.submit(int).result()  # the worker is idle: nothing of the last episode reaches a policy that remembers
         self.seed, self.step, self.number, self.made, self.chunk = seed, 0, 0, 0, None
 
     def drop(self) -> None:
@@ -135,6 +136,8 @@ class PolicyRunner:
         if hasattr(policy, "state_dict"):
             raise ValueError("This is a network, which takes batches of tensors. Pass the folder that it was saved in, or PolicyActor(folder).")
         self.policy = policy if hasattr(policy, "act") else PolicyActor(policy)
+        if lead and not background:
+            raise ValueError(f"lead={lead} starts chunks early, which needs background=True.")
         trained = self.policy.config.get("hz")
         hz = hz or trained or 20
         if trained and hz != trained:
@@ -213,7 +216,7 @@ class PolicyRunner:
         """Keep the rate: `send(act(read()))` every 1/hz s, on absolute deadlines, until `steps` are done or `read` returns None; return `stats` and how well the rate was held.
 
         `read()` returns an observation or `(observation, stamp)`. A tick that ends after the next one was due is an overrun; after a delay of more than a tick the missed
-        ticks are left out rather than sent in a burst.
+        ticks are left out rather than sent in a burst. Exceptions of `act` end the loop and nothing more is sent: the controller below has to come to rest by itself.
         """
         starts, overruns, due = [], 0, None
         while steps is None or len(starts) < steps:
