@@ -20,11 +20,12 @@ DVC = [sys.executable, "-m", "dvc"]
 TINY = dict(
     profile="quick", root=".", params_file="params.yaml",
     demonstrations=dict(lift=dict(n=3, first_seed=0)),
-    observations=dict(lift=dict(cameras=["agentview"], image_size=40, render=dict(fast=True, thin=0.1))),
+    observations=dict(lift=dict(demonstrations="lift", cameras=["agentview"], image_size=40, render=dict(fast=True, thin=0.1))),
     common=dict(cameras=["agentview"], crop_size=36, To=2, Tp=8, Ta=4, encoder=dict(name="AvgPool", width=8), objective=dict(name="FM", num_steps=2),
                 unet=dict(down_dims=[8, 16], step_embed_dim=8, kernel_size=3, n_groups=4), seeds=[0], rollouts=dict(episodes=2, first_seed=100000, horizon=10),
                 train=dict(steps=120, batch_size=16, lr=1e-3, warmup_steps=2, checkpoint_every=10, log_every=2, threads=1)),
-    cells={"lift-avgpool-fm": dict(task="lift", encoder=dict(name="AvgPool"))})
+    cells={"lift-avgpool-fm": dict(task="lift", observations="lift", encoder=dict(name="AvgPool"))},
+    annotations={}, saliency={}, keypoints={}, probe={}, parameters={}, latency={})
 
 
 @pytest.fixture(scope="module")
