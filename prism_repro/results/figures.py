@@ -20,7 +20,7 @@ from .tables import NOT_RUN, SMOKE, Row, percent
 
 # %% ../../nbs/results/83_figures.ipynb #c004
 # Okabe and Ito's colours, told apart under the common colour-vision deficiencies.
-COLOURS = {"SSPool": "#0072B2", "AvgPool": "#E69F00", "PRISM": "#009E73"}
+COLOURS = {"SSPool": "#0072B2", "AvgPool": "#E69F00", "MaxPool": "#CC79A7", "NoPool": "#56B4E9", "MS-SSPool": "#D55E00", "PRISM": "#009E73"}
 INK, QUIET = "#222222", "#6b6b6b"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 9, "svg.hashsalt": "prism_repro", "svg.fonttype": "path", "path.simplify": False}
 

@@ -22,7 +22,7 @@ from .records import name_of
 from .statistics import Pooled, pool
 
 # %% ../../nbs/results/82_tables.ipynb #c005
-ENCODERS = ("SSPool", "AvgPool", "PRISM")  # rows of Table 1, in order
+ENCODERS = ("SSPool", "AvgPool", "PRISM")  # rows that every table has; a profile's other encoders stand before the last
 NOT_RUN = "not run"
 SMOKE = "smoke run: proves the machine, not the paper"
 
@@ -63,7 +63,8 @@ def table_1_rows(
                 raise ValueError(f"Cells {places[place]} and {cell} are both {place[1]} on {place[0]} under {objective}. Table 1 has one row for them.")
             places[place] = cell
     tasks = dict.fromkeys(task for task, _ in places) or ("-",)
-    found = [(task, encoder, places.get((task, encoder))) for task in tasks for encoder in ENCODERS]
+    encoders = [*ENCODERS[:-1], *dict.fromkeys(e for _, e in places if e not in ENCODERS), ENCODERS[-1]]
+    found = [(task, encoder, places.get((task, encoder))) for task in tasks for encoder in encoders]
     return [Row(task, encoder, cell, records.get(cell), short_horizon_mean(encoder)) for task, encoder, cell in found]
 
 # %% ../../nbs/results/82_tables.ipynb #c007
