@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -46,6 +46,12 @@ def ancestral_noise(noise: Float[Tensor, "B *shape"], steps: int) -> Float[Tenso
 
 # %% ../../nbs/policies/51_ddpm.ipynb #c011
 SAMPLERS = ("DDPM", "DDIM")
+
+
+@lru_cache
+def _signal(train_steps: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "T"]:
+    "Keep alpha-bar on the device: a copy in every step would make the host wait for the network there."
+    return squared_cosine(train_steps).to(device, dtype)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class DDPM:
     def add_noise(self, actions: Float[Tensor, "B Tp Da"], noise: Float[Tensor, "B Tp Da"], t: Int[Tensor, "B"]) -> Float[Tensor, "B Tp Da"]:
         "Return the chunks after step t (Eq. 4)."
         dtype = torch.promote_types(actions.dtype, torch.float32)  # 1 - alpha-bar needs the digits
-        kept = torch.tensor(self.alphas_cumprod, dtype=dtype, device=actions.device)[t][:, None, None]
+        kept = _signal(self.train_steps, dtype, actions.device)[t][:, None, None]
         return kept.sqrt() * actions + (1 - kept).sqrt() * noise
 
     def loss(

@@ -116,8 +116,8 @@ class Policy(nn.Module):
     def loss(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> Float[Tensor, "B"]:
         "Return each sample's loss. `batch` holds observations and `actions` [B, Tp, Da]; noise, times and shuffles come from the generator."
         actions = self.normalizer.normalize("actions", batch["actions"])
-        noise = torch.randn(actions.shape, generator=generator, device=generator.device).to(actions.device)
-        t = self.objective.draw(len(actions), generator).to(actions.device)
+        noise = torch.randn(actions.shape, generator=generator, device=generator.device).to(actions.device, non_blocking=True)
+        t = self.objective.draw(len(actions), generator).to(actions.device, non_blocking=True)
         return self.objective.loss(self.unet, actions, self.condition(batch, generator), noise, t)
 
     @torch.no_grad()

@@ -66,7 +66,8 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             parameters, lr=config["lr"], betas=tuple(config["betas"]), eps=config["eps"], weight_decay=config["weight_decay"], fused=True
         )
-        self.step, self.losses, self.seconds = 0, [], 0.0  # losses: since the last line of the log
+        self.step, self.losses = 0, []  # losses: since the last line of the log
+        self.seconds, self.cpu_seconds = 0.0, 0.0  # what the steps have cost, restarts included
 
     def update(self, batch: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
         "Take one step; return (loss, gradient norm) as a tensor that nobody has waited for."
@@ -90,7 +91,7 @@ class Run:
         tensors.update({f"ema/{name}": x for name, x in self.ema.average.items()})
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors.update({f"optimizer/{self.names[i]}/{key}": x for key, x in state.items()})
-        save_checkpoint(path, tensors, {"identity": identity, "step": self.step, "losses": self.losses, "seconds": self.seconds})
+        save_checkpoint(path, tensors, {"identity": identity, "step": self.step, "losses": self.losses, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds})
 
     def restore(self, path, identity: Mapping) -> None:
         "Go back to a checkpoint. Raises CheckpointError when it is damaged or of another run."
@@ -104,7 +105,7 @@ class Run:
             state.update({i: {k: tensors[f"optimizer/{name}/{k}"] for k in keys}} if keys else {})
         self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
         self.step = self.ema.updates = meta["step"]
-        self.losses, self.seconds = meta["losses"], meta["seconds"]
+        self.losses, self.seconds, self.cpu_seconds = meta["losses"], meta["seconds"], meta["cpu_seconds"]
 
 # %% ../../nbs/training/62_loop.ipynb #c009
 def trim_log(path, step: int) -> None:
@@ -142,7 +143,7 @@ def _loop(run: Run, windows: Windows, policy_config: Mapping, folder: Path, iden
     with open(folder / "log.jsonl", "ab") as log, tqdm(total=config["steps"], initial=run.step, desc=f"seed {seed}", unit="step", disable=not progress) as bar:
         batch = make(run.step) if run.step < config["steps"] else None
         while run.step < config["steps"]:
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             result = run.update(batch, noise_generator(seed, run.step))
             last = run.step == config["steps"]
             batch = None if last else make(run.step)
@@ -151,6 +152,7 @@ def _loop(run: Run, windows: Windows, policy_config: Mapping, folder: Path, iden
                 raise NonFiniteLoss(_explain(run, windows, seed, folder, loss, norm))
             run.losses.append(loss)
             run.seconds += time.perf_counter() - start
+            run.cpu_seconds += time.process_time() - cpu
             if last or run.step % config["log_every"] == 0:
                 write_line(log, {"step": run.step, "loss": float(np.mean(run.losses)), "lr": learning_rate(run.step - 1, config), "grad_norm": norm})
                 bar.set_postfix(loss=f"{np.mean(run.losses):.4f}", refresh=False)
