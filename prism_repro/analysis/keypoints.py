@@ -90,7 +90,7 @@ def keypoints(
     hooks = [pool.register_forward_hook(note(place)) for place, pool in pools.items()]
     try:
         with torch.no_grad():
-            policy.condition(batch, torch.Generator().manual_seed(0))  # shuffled channels are shuffled after this
+            policy.condition(batch, torch.Generator().manual_seed(0))  # shuffled keypoints are shuffled after this
     finally:
         for hook in hooks:
             hook.remove()

@@ -15,7 +15,7 @@ from ..policies.policy import Policy
 
 # %% ../../nbs/analysis/75_parameters.ipynb #c004
 LOW_DIM = {"robot0_eef_pos": 3, "robot0_eef_quat": 4, "robot0_gripper_qpos": 2}  # robomimic's keys: m, xyzw, m
-UNETS = {"256": (256, 512, 1024), "512": (512, 1024, 2048)}  # the same lab's code; Diffusion Policy's image configurations. The paper prints neither
+UNETS = {"256": (256, 512, 1024), "512": (512, 1024, 2048)}  # the same lab's code; Diffusion Policy's image configurations. Which one is the paper's, our text of it does not say
 
 
 def count(module: nn.Module) -> int:

@@ -59,6 +59,7 @@ class Watch:
         self.reset()
 
     def reset(self) -> None:
+        "Forget what was seen."
         self.age, self.seen = None, {camera: (None, 0) for camera in self.cameras}  # checksum of the last frame, ticks since it changed
 
     def check(self, observation: Mapping, stamp: float | None = None) -> str | None:

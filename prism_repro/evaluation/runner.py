@@ -37,6 +37,7 @@ class Chunks:
         self.reset(0)
 
     def reset(self, seed: int) -> None:
+        "Start an episode: no plan, step 0, noise from `seed`; returns when the worker is idle."
         self.drop()
         self.pool.submit(int).result()  # the worker is idle: nothing of the last episode reaches a policy that remembers
         self.seed, self.step, self.number, self.made, self.chunk = seed, 0, 0, 0, None
@@ -48,14 +49,17 @@ class Chunks:
         self.chunk, self.job = None, None
 
     def left(self) -> int:
+        "Count the actions of the present chunk that are not handed out yet."
         return 0 if self.chunk is None else self.made + self.Ta - self.step
 
     def launch(self, history: Sequence[Mapping]) -> None:
+        "Start the next chunk in the worker, from this step's observation history."
         noise = episode_noise(self.seed, self.number, (self.Tp, self.Da))
         self.job, self.job_made = self.pool.submit(self.compute, stack_history(list(history), self.To), noise), self.step
         self.number += 1
 
     def compute(self, observation, noise) -> np.ndarray:
+        "Ask the policy for one chunk [Ta Da] and note how long it took; runs in the worker. Raises ValueError for another shape."
         start = self.clock()
         chunk = np.array(self.policy.act(observation, noise), np.float64)
         self.latencies.append(self.clock() - start)
@@ -78,6 +82,7 @@ class Chunks:
         return self.chunk[self.step - 1 - self.made]
 
     def result(self) -> Float[np.ndarray, "Ta Da"]:
+        "Wait for the chunk that is being computed. Raises RuntimeError when the policy failed, UnsafeAction for numbers that are not finite."
         what = f"chunk {self.number - 1}, made from the observation of step {self.job_made}"
         try:
             chunk = self.job.result()

@@ -69,7 +69,7 @@ def make_core(
 
 # %% ../../nbs/plugins/88_robomimic.ipynb #c013
 def register() -> tuple[str, ...]:
-    """Make every encoder known to robomimic under its name in the paper; safe to call again. Return the names.
+    """Make every encoder known to robomimic under its name in `ENCODERS`; safe to call again. Return the names.
 
     Raises ModuleNotFoundError, in a sentence, where robomimic or something that it imports is missing.
     """

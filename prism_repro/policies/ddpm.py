@@ -21,7 +21,7 @@ def squared_cosine(
     train_steps: int,  # T
     cap: float = 0.999,  # the largest beta
 ) -> Float[Tensor, "T"]:
-    "Return the share of signal variance left after each step, alpha-bar, in float32. Source: Nichol and Dhariwal 2021; paper A.5 (`squaredcos_cap_v2`)."
+    "Return the share of signal variance left after each step, alpha-bar, in float32. Source: Nichol and Dhariwal 2021; paper A.5 and Table 12 (`squaredcos_cap_v2`)."
     s = torch.arange(train_steps + 1, dtype=torch.float64) / train_steps
     f = torch.cos((s + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - f[1:] / f[:-1]).clamp(max=cap).float()  # products of float32, as in diffusers: the last value depends on the rounding

@@ -27,6 +27,7 @@ class PolicyEncoder(nn.Module):
     """Encode observations: `{camera: [B, To, 3, h, w] in [0, 1], cropped to crop_size; key: [B, To, d], raw (m; quaternions xyzw)}` -> [B, To * out_dim].
 
     `config` holds cameras, low_dim, crop_size and encoder, as a policy's does. Per time step the cameras come in alphabetical order, then the keys.
+    A policy's shuffling of keypoints is left out. Raises ValueError for a configuration that lacks an entry.
     """
 
     def __init__(self, config: Mapping):

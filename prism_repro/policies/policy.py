@@ -69,7 +69,7 @@ class Policy(nn.Module):
 
     Observations are `{camera: [B, To, 3, h, w] in [0, 1], cropped to crop_size; low-dim key: [B, To, d], raw (m; quaternions xyzw)}`; actions are raw
     ([B, Tp, Da] or [B, Ta, Da], the controller's units).
-    Build it with `Policy.from_config(config)`. Source: paper A.3 (Tables 9 to 11) and A.6; Diffusion Policy for the horizons.
+    Build it with `Policy.from_config(config)`. Source: paper A.3 (Tables 9 to 11) and A.5 to A.7; Diffusion Policy for the horizons.
     """
 
     def __init__(self, config: Mapping):
@@ -100,7 +100,7 @@ class Policy(nn.Module):
     def condition(
         self,
         obs: Mapping[str, Tensor],
-        generator: torch.Generator | None = None,  # for encoders that shuffle their channels
+        generator: torch.Generator | None = None,  # for encoders that shuffle their keypoints
     ) -> Float[Tensor, "B G"]:
         "Encode observations (raw, cropped) into the vector that the UNet is conditioned on."
         size, To = self.config["crop_size"], self.config["To"]
