@@ -2,6 +2,7 @@
 
 
 import json
+import warnings
 
 import h5py
 import numpy as np
@@ -82,11 +83,38 @@ def test_wrong_arrays_are_named_and_nothing_is_written(tmp_path, message):
 
 @pytest.mark.parametrize("changes, message", [
     (dict(cameras=["observation.images.top"]), "do not do"), (dict(low_dim={"actions": 2}), "do not do"), (dict(cameras=[], low_dim={}), "do not do"),
-    (dict(low_dim={"top": 3}), "do not do"), (dict(action_scale=[1.0]), "2 positive numbers"), (dict(action_scale=[1.0, 0.0]), "2 positive numbers")])
+    (dict(low_dim={"top": 3}), "do not do"), (dict(action_scale=[1.0]), "2 positive numbers"), (dict(action_scale=[1.0, 0.0]), "list of positive numbers"),
+    (dict(action_scale=[1.0, float("inf")]), "list of positive numbers"), (dict(action_scale=0.5), "list of positive numbers"), (dict(cameras="top"), "expected a list of names"),
+    (dict(low_dim=["arm_qpos"]), "a mapping of names to sizes"), (dict(keys={"arm": "arm_qpos"}), r"names \['arm'\], which the file will not hold"), (dict(hz=0), "hz=0: expected"),
+    (dict(hz=float("nan")), "hz=nan"), (dict(image_size=0), "image_size=0: expected"), (dict(image_size=16.0), "image_size=16.0"), (dict(image_size=-4), "image_size=-4")])
 def test_wrong_settings_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         convert_episodes([episode()], tmp_path / "a.hdf5", **{**SETTINGS, **changes})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_and_a_single_episode_are_refused_before_the_work(tmp_path):
+    with pytest.raises(ValueError, match="is a folder: give the name of a file"):
+        convert_episodes(iter(lambda: pytest.fail("an episode was read"), None), tmp_path, **SETTINGS)
+    for wrong in (episode(), [None]):
+        with pytest.raises(ValueError, match="Episode 0, actions: expected a mapping .* goes into a list"):
+            convert_episodes(wrong, tmp_path / "a.hdf5", **SETTINGS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_actions_that_hardly_move_are_noticed(tmp_path):
+    "Commands in metres lie in [-1, 1] and are not actions of a policy; a column that never moves is nobody's mistake."
+    metres = episode()["actions"] * [0.02, 0]
+    with pytest.warns(UserWarning, match=r"columns \[0\] reach \[0.0"):
+        convert_episodes([episode(actions=metres)], tmp_path / "a.hdf5", **SETTINGS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        convert_episodes([episode(actions=metres)], tmp_path / "a.hdf5", action_scale=[0.02, 1], **SETTINGS)
+
+
+def test_numbers_of_numpy_become_a_configuration(tmp_path):
+    settings = SETTINGS | dict(hz=np.float32(10), image_size=np.int64(16), low_dim={"arm_qpos": np.int64(3)}, action_scale=np.ones(2, np.float32))
+    assert json.loads(json.dumps(convert_episodes([episode()], tmp_path / "a.hdf5", **settings)["config"]))["hz"] == 10
 
 
 def test_no_episodes_make_no_file(tmp_path):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from prism_repro.evaluation.guards import Watch, limit_action, prepare
+from prism_repro.evaluation.guards import UnsafeAction, Watch, limit_action, prepare
 
 CONFIG = dict(cameras=["top"], low_dim={"x": 2}, image_size=8, To=2, Tp=16, Ta=8, action_dim=2)
 
@@ -19,7 +19,10 @@ def raw(**changes):
     (dict(top=np.zeros((2, 12, 16, 3), np.uint8)), "keeps the history itself"),
     (dict(top=np.zeros((7, 16, 3), np.uint8)), "at least 8 x 8"),
     (dict(x=np.zeros(3)), "'x': expected finite numbers of shape"),
-    (dict(x=np.array([0, np.inf])), "'x': expected finite numbers of shape")])
+    (dict(x=np.array([0, np.inf])), "'x': expected finite numbers of shape"),
+    (dict(x=["a", "b"]), "'x': expected finite numbers of shape"),
+    (dict(x=[[1], 2]), "'x': expected finite numbers of shape"),
+    (dict(x=None), "'x': expected finite numbers of shape")])
 def test_observations_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         prepare(raw(**changes), CONFIG)
@@ -28,6 +31,11 @@ def test_observations_that_do_not_fit_are_refused(changes, message):
 def test_a_missing_key_is_named():
     with pytest.raises(ValueError, match=r"lacks 'x'; it has \['top'\]"):
         prepare({"top": raw()["top"]}, CONFIG)
+
+
+def test_something_else_than_an_observation_is_refused():
+    with pytest.raises(ValueError, match=r"is of type list, expected a mapping.*tuple \(observation, stamp\)"):
+        prepare([raw(), 3.0], CONFIG)
 
 
 def test_prepared_observations_own_their_memory():
@@ -47,6 +55,13 @@ def test_an_old_stamp_is_noticed():
 def test_stamps_of_another_clock_are_refused():
     with pytest.raises(ValueError, match="time.monotonic"):
         Watch([], max_age=0.1, max_frozen=1, hz=20, clock=lambda: 50.0).check({}, 1.7e9)
+
+
+@pytest.mark.parametrize("stamp", [float("nan"), float("inf"), "now"])
+def test_stamps_that_are_no_time_are_refused(stamp):
+    "Nothing is older than nan, so such an observation would always be fresh."
+    with pytest.raises(ValueError, match="is no time"):
+        Watch([], max_age=0.1, max_frozen=1, hz=20, clock=lambda: 50.0).check({}, stamp)
 
 
 def test_a_frozen_camera_is_noticed_even_when_it_fills_the_same_array():
@@ -69,3 +84,20 @@ def test_limits_hold_for_any_action():
         assert (np.abs(allowed) <= [1, 0.5, 0.2]).all() and (np.abs(allowed - last)[:2] <= np.array([0.1, 0.3]) + 1e-15).all()
         last = allowed
     assert np.array_equal(limit_action(last, last), last)
+
+
+def test_what_is_not_finite_is_never_limited_into_an_action():
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(UnsafeAction, match="not finite"):
+            limit_action([0.1, wrong], None)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -1, "1", [1, -0.2]])
+def test_limits_that_would_be_constants_are_refused(wrong):
+    "clip(x, 1, -1) is -1 for every x, and clip(x, nan, nan) is nan."
+    with pytest.raises(ValueError, match="limit=.*expected a number of at least 0"):
+        limit_action([0.1, 0.2], None, limit=wrong)
+    with pytest.raises(ValueError, match="max_jump=.*expected a number of at least 0"):
+        limit_action([0.1, 0.2], np.zeros(2), max_jump=wrong)
+    with pytest.raises(ValueError, match="limit=None"):
+        limit_action([0.1, 0.2], None, limit=None)

@@ -208,6 +208,24 @@ def test_chunks_that_are_not_actions_are_refused(answer, error, message):
         assert runner.act(raw(0)) is not None
 
 
+@pytest.mark.parametrize("settings, message", [
+    (dict(limit=math.nan), "limit=nan: expected a number of at least 0"), (dict(limit=None), "limit=None"), (dict(limit=-1), "limit=-1"), (dict(limit=[1, 1, 1]), r"limit=\[1, 1, 1\].*for each of 2"),
+    (dict(max_jump=math.nan), "max_jump=nan"), (dict(max_jump=[0.1, -0.1]), "max_jump="), (dict(gripper=[2]), r"gripper=\[2\]: actions have the components 0 to 1"), (dict(hz=0), "hz=0: expected ticks"), (dict(hz=-20), "hz=-20")])
+def test_settings_that_would_send_nonsense_are_refused(settings, message):
+    "clip(x, nan, nan) is nan, clip(x, 1, -1) is -1 whatever x is: both would reach the arm."
+    with pytest.raises(ValueError, match=message):
+        runner_of(Fake(), **settings)
+
+
+def test_what_is_no_policy_is_named(tmp_path):
+    for wrong in (None, {}):
+        with pytest.raises(ValueError, match="cannot act: pass the folder"):
+            PolicyRunner(wrong)
+    (tmp_path / "policy.json").write_text("{}")
+    with pytest.raises(ValueError, match="pass OnnxPolicy"):
+        PolicyRunner(str(tmp_path))
+
+
 def test_limits_clip_and_count_or_raise():
     act = lambda observation: np.tile([1.3, -1.0], (8, 1))
     with runner_of(Fake(act=act), limit=0.5, max_jump=0.2, on_late="wait") as runner:

@@ -9,6 +9,8 @@ __all__ = ['REAL', 'PLAIN', 'fit_square', 'scale_actions', 'convert_episodes']
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -69,15 +71,31 @@ def scale_actions(
 
 # %% ../../nbs/data/24_convert.ipynb #c013
 REAL = 0  # `type` in env_args: no simulator, so neither states nor a model are expected (1 is robomimic's robosuite)
-PLAIN = (0.2, 1.5)  # a key that is passed through should have its largest |value| in here
+PLAIN = (0.2, 1.5)  # a key that is passed through should have its largest |value| in here; each column of the actions reaches the lower end
 
 
-def _check_names(cameras, low_dim) -> None:
+def _check_names(cameras, low_dim, keys) -> None:
+    if isinstance(cameras, str) or not isinstance(low_dim, Mapping) or not all(isinstance(n, str) for n in (*cameras, *low_dim)):
+        raise ValueError(f"cameras={cameras!r}, low_dim={low_dim!r}: expected a list of names, as ['top'], and a mapping of names to sizes, as {{'joints_qpos': 7}}.")
     names = [*cameras, *low_dim]
     bad = [n for n in names if not re.fullmatch(r"[A-Za-z0-9_]+", n) or n == "actions"] + [n for n in low_dim if n.endswith("_image")]
     if bad or len(set(names)) < len(names) or not names:
         raise ValueError(f"The names {bad or names} do not do: each observation needs its own, of letters, digits and underscores, and low-dimensional ones do not end in _image. "
                          "Choose others and say what they are called in your episodes with keys={name: your key}.")
+    if unknown := [name for name in keys if name not in (*names, "actions")]:
+        raise ValueError(f"keys={dict(keys)!r} names {unknown}, which the file will not hold: on the left stand names in the file, {[*names, 'actions']}, on the right what your episodes call them.")
+
+
+def _check_numbers(path, image_size, hz, action_scale) -> None:
+    if not isinstance(image_size, Integral) or image_size < 1:
+        raise ValueError(f"image_size={image_size!r}: expected the pixels of a square's side, an integer of at least 1.")
+    if not isinstance(hz, Real) or not 0 < hz < np.inf:
+        raise ValueError(f"hz={hz!r}: expected the recording's control rate, more than 0.")
+    scale = np.zeros(0) if action_scale is None else np.asarray(action_scale)
+    if scale.ndim != 1 or scale.dtype.kind not in "fiu" or not ((scale > 0) & (scale < np.inf)).all():
+        raise ValueError(f"action_scale={action_scale!r}: expected a list of positive numbers, one for each column of the actions, or None.")
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder: give the name of a file, such as {Path(path) / 'mine.hdf5'}.")
 
 
 def _unscaled(largest: Mapping[str, float]) -> list[str]:
@@ -92,10 +110,12 @@ class _Converter:
     def __init__(self, cameras, low_dim, image_size, action_scale, keys):
         self.cameras, self.low_dim, self.image_size, self.action_scale, self.keys = list(cameras), dict(low_dim), image_size, action_scale, dict(keys)
         self.episodes, self.steps, self.frames, self.action_dim = 0, 0, {}, None
-        self.largest = dict.fromkeys(self.low_dim, 0.0)
+        self.largest, self.reach = dict.fromkeys(self.low_dim, 0.0), 0.0  # reach: largest |action| of each column, scaled
 
     def find(self, episode: Mapping, name: str) -> np.ndarray:
         key = self.keys.get(name, name)
+        if not hasattr(episode, "keys"):
+            raise ValueError(f"expected a mapping {{name: array}} for each episode, found {type(episode).__name__}. A single episode goes into a list: [episode]")
         if key not in episode:
             raise ValueError(f"expected the key '{key}', found {sorted(map(str, episode))}. Use keys={{'{name}': your key}}")
         return np.asarray(episode[key])
@@ -105,6 +125,7 @@ class _Converter:
         self.action_dim = self.action_dim or actions.shape[1]
         if not len(actions) or actions.shape[1] != self.action_dim:
             raise ValueError(f"expected at least one row of {self.action_dim} numbers, found {list(actions.shape)}")
+        self.reach = np.maximum(self.reach, np.abs(actions).max(axis=0))
         return actions
 
     def images(self, episode, camera: str, n: int) -> np.ndarray:
@@ -162,7 +183,9 @@ def convert_episodes(
     One episode is in memory at a time. RGB frames are cut to the central square and averaged down to `image_size`. Raises ValueError with the episode, the key, what was expected and what was found;
     then nothing is written.
     """
-    _check_names(cameras, low_dim)
+    _check_names(cameras, low_dim, keys or {})
+    _check_numbers(path, image_size, hz, action_scale)
+    image_size, hz, low_dim = int(image_size), hz if isinstance(hz, int) else float(hz), {key: int(size) for key, size in low_dim.items()}  # JSON knows no numpy
     converter = _Converter(cameras, low_dim, image_size, action_scale, keys or {})
     attrs = dict(env_args=dict(env_name=task, type=REAL, env_kwargs={}), task=task, hz=hz, image_size=image_size,
                  action_scale=None if action_scale is None else [float(x) for x in action_scale])
@@ -170,6 +193,9 @@ def convert_episodes(
     for name in _unscaled(converter.largest):
         warnings.warn(f"'{name}' has values up to {converter.largest[name]:.3g} and would reach the network as they are: only names that end in 'pos' are scaled by their range. "
                       f"Call it '{name}_pos' (keys={{'{name}_pos': '{converter.keys.get(name, name)}'}}), or scale it to about 1 yourself.", stacklevel=2)
+    if small := [column for column, value in enumerate(converter.reach) if 0 < value < PLAIN[0]]:
+        warnings.warn(f"The actions' columns {small} reach {[float(f'{converter.reach[c]:.3g}') for c in small]} of 1 at most: beside noise of deviation 1, a policy hardly learns them. "
+                      f"Say what 1 means on the robot with {'a smaller ' if action_scale is not None else ''}action_scale.", stacklevel=2)
     config = dict(task=task, cameras=[*cameras], low_dim=dict(low_dim), image_size=image_size, action_dim=converter.action_dim, hz=hz, action_scale=attrs["action_scale"])
     return dict(episodes=converter.episodes, steps=converter.steps, minutes=round(converter.steps / hz / 60, 2), frames=converter.frames,
                 largest=converter.largest, config=config)

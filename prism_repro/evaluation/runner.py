@@ -12,12 +12,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from .guards import StaleObservation, UnsafeAction, Watch, limit_action, prepare
+from .guards import StaleObservation, UnsafeAction, Watch, each_component, limit_action, prepare
 from .rollouts import PolicyActor, episode_noise, stack_history
 
 log = logging.getLogger(__name__)
@@ -138,19 +139,19 @@ class PolicyRunner:
         sleep: Callable[[float], None] = time.sleep,
     ):
         _check_choices(on_late=(on_late, "hold", "raise", "wait"), hold=(hold, "still", "repeat"), on_stale=(on_stale, "raise", "hold"), on_limit=(on_limit, "clip", "raise"))
-        if hasattr(policy, "state_dict"):
-            raise ValueError("This is a network, which takes batches of tensors. Pass the folder that it was saved in, or PolicyActor(folder).")
-        self.policy = policy if hasattr(policy, "act") else PolicyActor(policy)
+        self.policy = _actor(policy)
         if lead and not background:
             raise ValueError(f"lead={lead} starts chunks early, which needs background=True.")
         trained = self.policy.config.get("hz")
+        if hz is not None and not hz > 0:
+            raise ValueError(f"hz={hz!r}: expected ticks per second, more than 0, or None for the rate of the policy's training.")
         hz = hz or trained or 20
         if trained and hz != trained:
             raise ValueError(f"The policy was trained at {trained:g} Hz and asked to run at {hz:g}: its displacements are meant for one tick. Leave `hz` out.")
         self.config, self.hz, self.clock, self.sleep, self.dry_run = self.policy.config, hz, clock, sleep, dry_run
         self.on_late, self.hold, self.gripper, self.on_stale, self.on_limit = on_late, hold, list(gripper), on_stale, on_limit
-        self.limit = _each(limit, self.config["action_dim"], self.gripper, 1)
-        self.max_jump = None if max_jump is None else _each(max_jump, self.config["action_dim"], self.gripper, np.inf)
+        self.limit = each_component("limit", limit, self.config["action_dim"], self.gripper, 1)
+        self.max_jump = None if max_jump is None else each_component("max_jump", max_jump, self.config["action_dim"], self.gripper, np.inf)
         self.watch = Watch(self.config["cameras"], 2 / hz if max_age is None else max_age, max_frozen, hz, clock)
         self.chunks = Chunks(self.policy, clock)
         self.chunks.lead = self.lead = _choose_lead(self.chunks, hz, lead) if background else 0
@@ -260,12 +261,17 @@ def _check_choices(**choices) -> None:
             raise ValueError(f"{name}={value!r}: choose one of {', '.join(allowed)}.")
 
 
-def _each(value, d: int, switches: list, free: float) -> Float[np.ndarray, "Da"]:
-    "One number for each component; a single one does not concern the switches."
-    array = np.full(d, value, np.float64)
-    if np.ndim(value) == 0:
-        array[switches] = free
-    return array
+def _actor(policy):
+    "Something with `act`: the policy itself, or the one saved in that folder."
+    if hasattr(policy, "state_dict"):
+        raise ValueError("This is a network, which takes batches of tensors. Pass the folder that it was saved in, or PolicyActor(folder).")
+    if hasattr(policy, "act"):
+        return policy
+    if not isinstance(policy, (str, Path)):
+        raise ValueError(f"A policy of type {type(policy).__name__} cannot act: pass the folder of a saved policy, or an object with .config and .act(observation history, noise).")
+    if Path(policy, "policy.json").is_file() and not Path(policy, "config.json").is_file():
+        raise ValueError(f"{policy} holds an exported policy: pass OnnxPolicy(folder), of prism_repro.policies.onnx_sampler.")
+    return PolicyActor(policy)
 
 
 def _choose_lead(chunks: Chunks, hz: float, lead: int | None) -> int:
