@@ -29,6 +29,15 @@ def test_the_normaliser_travels_along_and_the_copy_is_a_copy(tmp_path):
     assert not torch.equal(policy.condition(observe()), expected)
 
 
+@pytest.mark.parametrize("changes, message", [
+    (dict(a=torch.rand(3, 2, 3, 40, 40)), r"'a' have shape \[3, 2, 3, 40, 40\], expected \[B, To, 3, 36, 36\]"), (dict(x_pos=torch.zeros(3, 2, 1)), r"'x_pos' has shape \[3, 2, 1\]"),
+    (dict(x_pos=torch.zeros(3, 3)), r"'x_pos' has shape \[3, 3\], expected \[B, To, 3\]")])
+def test_other_sizes_are_refused(changes, message):
+    "Uncropped images have keypoints too, and a single number would be spread over all three ranges."
+    with pytest.raises(ValueError, match=message):
+        PolicyEncoder(CONFIG)(observe() | changes)
+
+
 def test_policies_and_encoders_are_not_mixed_up(tmp_path):
     policy = Policy.from_config(CONFIG, seed=0)
     with pytest.raises(ValueError, match="expected kind 'prism_repro encoder', found 'prism_repro policy'"):

@@ -55,6 +55,17 @@ def test_what_numpy_cannot_follow_is_refused_before_anything_is_written(policy, 
     assert not list(tmp_path.iterdir())
 
 
+def test_damaged_weights_and_what_is_no_policy_are_refused(policy, tmp_path):
+    with torch.no_grad():
+        policy.unet.final_conv[1].bias[0] = float("nan")
+    with pytest.raises(ValueError, match="1 tensors .* not finite, first of all unet.final_conv.1.bias"):
+        export_onnx(policy, tmp_path)
+    for wrong, name in ((str(tmp_path), "str"), (policy.encoder, "ObservationEncoder")):
+        with pytest.raises(ValueError, match=f"not {name}: read a saved one"):
+            export_onnx(wrong, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_shuffling_encoders_are_refused(policy, tmp_path):
     policy.encoder.shuffle = "per_batch"
     with pytest.raises(ValueError, match="shuffle='per_batch'"):

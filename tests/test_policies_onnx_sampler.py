@@ -229,6 +229,7 @@ def test_observations_that_do_not_fit_are_refused(exported):
     for change, match in (
         ({"a_cam": good["a_cam"][:1]}, "To=2 time steps"), ({"a_cam": good["a_cam"][:, :32, :32]}, "uncropped"),
         ({"a_cam": good["a_cam"] / 255}, "float64, expected uint8"), ({"robot0_eef_pos": np.zeros((2, 4))}, r"\[1, 2, 4\], expected \[B, 2, 3\]"),
+        ({"robot0_eef_pos": np.full((2, 3), np.nan)}, "'robot0_eef_pos' holds something that is no finite number"), ({"robot0_eef_pos": np.full((2, 3), "left")}, "no finite number"),
     ):
         with pytest.raises(ValueError, match=match):
             onnx_policy.act(good | change, noise)
@@ -236,6 +237,10 @@ def test_observations_that_do_not_fit_are_refused(exported):
         onnx_policy.act({k: x for k, x in good.items() if k != "b_cam"}, noise)
     with pytest.raises(ValueError, match=r"expected noise \(1, 8, 7\)"):
         onnx_policy.act(good, np.zeros((4, 7)))
+    with pytest.raises(ValueError, match="1 of 56 numbers of the noise are not finite"):
+        onnx_policy.act(good, np.where(np.arange(56).reshape(8, 7) == 3, np.nan, 0.5))
+    with pytest.raises(ValueError, match="batch of no observations"):
+        onnx_policy.predict({k: x[None][:0] for k, x in good.items()}, noise[None][:0])
     with pytest.raises(ValueError, match=r"of \[1, 3\] sample"):
         onnx_policy.predict({k: x[None] for k, x in good.items()} | {"a_cam": look(2, 3)["a_cam"]}, noise[None])
 

@@ -27,7 +27,7 @@ class PolicyEncoder(nn.Module):
     """Encode observations: `{camera: [B, To, 3, h, w] in [0, 1], cropped to crop_size; key: [B, To, d], raw (m; quaternions xyzw)}` -> [B, To * out_dim].
 
     `config` holds cameras, low_dim, crop_size and encoder, as a policy's does. Per time step the cameras come in alphabetical order, then the keys.
-    A policy's shuffling of keypoints is left out. Raises ValueError for a configuration that lacks an entry.
+    A policy's shuffling of keypoints is left out. Raises ValueError for a configuration that lacks an entry, and for images or numbers of another size.
     """
 
     def __init__(self, config: Mapping):
@@ -43,7 +43,19 @@ class PolicyEncoder(nn.Module):
         self.out_dim = self.encoder.out_dim
 
     def forward(self, obs: Mapping[str, Float[Tensor, "B To *shape"]]) -> Float[Tensor, "B D"]:
+        self._check(obs)
         return self.encoder({**obs, **{key: self.normalizer.normalize(key, obs[key]) for key in self.config["low_dim"] if key in obs}})
+
+    def _check(self, obs) -> None:
+        "Refuse what the network would take silently: a spatial softmax has an answer for every picture, and one number divides by seven ranges."
+        size = self.config["crop_size"]
+        size = [size, size] if isinstance(size, int) else list(size)
+        for camera in self.config["cameras"]:
+            if camera in obs and list(obs[camera].shape[-2:]) != size:
+                raise ValueError(f"Images of '{camera}' have shape {list(obs[camera].shape)}, expected [B, To, 3, {size[0]}, {size[1]}]: cut them as in training (center_crop of prism_repro.data.crops).")
+        for key, d in self.config["low_dim"].items():
+            if key in obs and list(obs[key].shape[2:]) != [d]:
+                raise ValueError(f"'{key}' has shape {list(obs[key].shape)}, expected [B, To, {d}].")
 
     @classmethod
     def from_policy(cls, policy: Policy) -> "PolicyEncoder":

@@ -158,7 +158,7 @@ def export_onnx(
     """Write encoder.onnx, denoiser.onnx and policy.json, in float32, for `prism_repro.policies.onnx_sampler.OnnxPolicy`; return the folder.
 
     Each file replaces its predecessor at once, policy.json last. The policy itself stays as it is. Raises ValueError for DDPM's ancestral sampling and for
-    encoders that shuffle keypoints, ModuleNotFoundError without the packages of `prism_repro[onnx]`.
+    encoders that shuffle keypoints, for weights that are not finite and for anything but a Policy; ModuleNotFoundError without the packages of `prism_repro[onnx]`.
     """
     _check(policy)
     policy, folder = copy.deepcopy(policy).to("cpu", torch.float32).eval(), Path(folder)
@@ -174,6 +174,11 @@ def write_graphs(policy: Policy, folder: Path, encoder: bytes, denoiser: bytes) 
 
 
 def _check(policy) -> None:
+    if not isinstance(policy, Policy):
+        raise ValueError(f"Only a Policy can be exported, not {type(policy).__name__}: read a saved one with Policy.from_pretrained(folder).")
+    damaged = [name for name, x in policy.state_dict().items() if not x.isfinite().all()]
+    if damaged:
+        raise ValueError(f"{len(damaged)} tensors of this policy hold numbers that are not finite, first of all {damaged[0]}: it would never give an action. Go back to a sound checkpoint.")
     _objective(policy.objective)
     shuffle = policy.encoder.shuffle
     if shuffle != "none":

@@ -138,8 +138,12 @@ class OnnxPolicy:
         inputs = {name: self._input(observation, name, entry) for name, entry in self.page["encoder"]["inputs"].items()}
         noise = np.asarray(noise, np.float32)
         shape = (len(next(iter(inputs.values()))), self.config["Tp"], self.config["action_dim"])
+        if not shape[0]:
+            raise ValueError("A batch of no observations has no actions: give at least one sample.")
         if noise.shape != shape or any(len(x) != shape[0] for x in inputs.values()):
             raise ValueError(f"Noise of shape {noise.shape} and observations of {sorted({len(x) for x in inputs.values()})} sample(s) do not fit: expected noise {shape}.")
+        if not np.isfinite(noise).all():
+            raise ValueError(f"{(~np.isfinite(noise)).sum()} of {noise.size} numbers of the noise are not finite: draw it from a standard normal distribution.")
         cond = self.encoder.run(None, inputs)[0]
         actions = self._sample(lambda x, *times: self._denoise(x, cond, times), noise)
         return actions * np.array(self.page["actions"]["scale"], np.float32) + np.array(self.page["actions"]["offset"], np.float32)
@@ -173,4 +177,6 @@ class OnnxPolicy:
             )
         if image and x.dtype != np.uint8:
             raise ValueError(f"'{name}' is {x.dtype}, expected uint8 as the camera gives it (0 to 255, RGB): the graph crops and scales by itself.")
+        if not image and not (x.dtype.kind in "fiub" and np.isfinite(x).all()):
+            raise ValueError(f"'{name}' holds something that is no finite number: {x[0].tolist()} in the first sample. A network would answer all the same.")
         return np.ascontiguousarray(x, np.uint8 if image else np.float32)
