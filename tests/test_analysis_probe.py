@@ -243,3 +243,13 @@ def test_features_are_what_the_policy_s_encoder_computes(make):
         for s, vector in enumerate(heads, start=1):
             torch.testing.assert_close(torch.from_numpy(caught[f"head {s}"]), vector.detach(), rtol=1e-3, atol=1e-4)
     assert net.training and not any(m._forward_hooks for m in net.modules())
+
+
+def test_positions_that_are_no_numbers_are_refused():
+    rng = np.random.default_rng(0)
+    x, y, e = rng.normal(size=(40, 5)), rng.normal(size=(40, 3)), np.repeat(np.arange(10), 4)
+    y[3, 1] = np.nan
+    with pytest.raises(ValueError, match="expected finite positions"):
+        probe([x], y, e, dim=5)
+    with pytest.raises(ValueError, match="expected finite positions"):
+        probe([x], np.zeros((40, 3)), e[:-1], dim=5)

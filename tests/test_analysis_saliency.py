@@ -150,3 +150,14 @@ def test_bad_input_gets_a_sentence(tmp_path):
         read_observation(FIXTURES / "lift_annotations.hdf5", "demo_0", policy.config | dict(To=2), [0])
     with pytest.raises(ValueError, match="the policy needs 96 px: annotate again"):
         read_observation(FIXTURES / "lift_annotations.hdf5", "demo_0", policy.config | dict(image_size=96), [0])
+
+
+def test_every_frame_has_a_key_and_the_policy_s_size():
+    policy = Policy.from_pretrained(Path(__file__).parent / "fixtures" / "lift_policy")
+    side, To = policy.config["image_size"], policy.config["To"]
+    obs = {c: np.zeros((2, To, side, side, 3), np.uint8) for c in policy.config["cameras"]} | {k: np.zeros((2, To, d), np.float32) for k, d in policy.config["low_dim"].items()}
+    with pytest.raises(ValueError, match="1 keys name 2 frames"):
+        saliency(policy, obs, keys=[(0,)])
+    smaller = obs | {policy.config["cameras"][0]: np.zeros((2, To, side - 4, side - 4, 3), np.uint8)}
+    with pytest.raises(ValueError, match="annotate at the policy's image size"):
+        saliency(policy, smaller)

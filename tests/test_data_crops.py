@@ -56,3 +56,10 @@ def test_full_size_is_the_image():
 def test_refuses_a_size_that_does_not_fit(size):
     with pytest.raises(ValueError, match=f"crop of {size} pixels does not fit into frames of 12 x 10"):
         random_crop(IMAGES, size, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 1, 12, 12, 3)), np.zeros((2, 1, 12, 12, 4), np.uint8)])
+def test_images_that_are_no_bytes_are_refused(images):
+    for crop in (lambda: center_crop(images, 8), lambda: random_crop(images, 8, np.random.default_rng(0))):
+        with pytest.raises(ValueError, match="expected uint8"):
+            crop()

@@ -70,3 +70,12 @@ def test_says_what_is_missing(tmp_path):
         Normalizer({"object_pos": 3}).fit(path)
     with pytest.raises(ValueError, match=r"rows of shape \(3,\).*made for \(5,\)"):
         Normalizer({"robot0_eef_pos": 5}).fit(path)
+
+
+def test_a_number_is_not_spread_over_a_vector():
+    normalizer = Normalizer({"joint_pos": 7})
+    for call in (normalizer.normalize, normalizer.unnormalize):
+        with pytest.raises(ValueError, match=r"'joint_pos' has shape \[2, 1\], .* joint_pos \[..., 7\]"):
+            call("joint_pos", torch.zeros(2, 1))
+        with pytest.raises(ValueError, match="'gripper'"):
+            call("gripper", torch.zeros(2, 1))

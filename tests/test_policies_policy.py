@@ -183,3 +183,20 @@ def test_observations_that_do_not_fit_are_refused():
         policy.act({k: v for k, v in obs.items() if k != "a_cam"}, generator())
     with pytest.raises(ValueError, match=r"expected \[B, Tp, Da\] = \[3, 8, 7\]"):
         policy.act(obs, torch.zeros(3, 4, 7))
+
+
+@pytest.mark.parametrize(
+    "change", [{"cameras": "top"}, {"cameras": ["a", "a"]}, {"low_dim": {"actions": 7}}, {"low_dim": {"a_cam": 3}}, {"action_dim": 0}, {"low_dim": {"robot0_eef_pos": 0}}]
+)
+def test_names_that_collide_and_empty_sizes_are_refused(change):
+    with pytest.raises(ValueError, match="cameras=|action_dim="):
+        Policy.from_config(CONFIG | change)
+
+
+def test_what_a_policy_does_not_know_does_not_count():
+    policy, obs = Policy.from_config(CONFIG, seed=0), observe()
+    noise = torch.randn(3, 8, 7, generator=generator())
+    assert torch.equal(policy.act({"instruction": "lift the cube"} | obs, noise), policy.act(obs, noise))
+    assert torch.equal(policy.act(obs | {"robot0_eef_pos": obs["robot0_eef_pos"].double()}, noise), policy.act(obs, noise))
+    with pytest.raises(KeyError, match="policy needs"):
+        policy.act({}, noise)

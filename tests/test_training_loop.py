@@ -230,7 +230,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
                 tiny(tmp_path / "run")
             return super().loss(batch, generator)
 
-    tiny(tmp_path / "run", {"steps": 2, "snapshots": []}, build=Nosy)
+    tiny(tmp_path / "run", {"steps": 2, "warmup_steps": 1, "snapshots": []}, build=Nosy)
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
@@ -345,3 +345,9 @@ def test_the_real_policy_resumes_exactly(tmp_path, precision):
     start, _ = load_checkpoint(tmp_path / "whole" / "checkpoint.safetensors", identify(config, resolve(settings), windows, 0, "cpu"))
     assert any(not torch.equal(policy.state_dict()[k], start[f"model/{k}"]) for k in policy.state_dict())  # the average, not the last weights
     assert DEFAULTS["precision"] == "float32"
+
+
+def test_images_of_another_size_than_the_policy_s_are_refused(tmp_path):
+    config = POLICY | {"image_size": 12}
+    with pytest.raises(ValueError, match="'cam' has images of 10x10 px in the windows, the policy wants image_size=12"):
+        train(config, TRAIN, tiny_windows(), tmp_path / "run", 0, build=TinyPolicy, progress=False)

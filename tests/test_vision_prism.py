@@ -189,3 +189,18 @@ def test_what_does_not_fit_is_refused():
         PRISM(num_kp=None)
     with pytest.raises(ValueError, match=r"takes \[B, 3, H, W\]"):
         PRISM(width=8)(torch.zeros(1, 1, 76, 76))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_networks_work(dtype):
+    encoder = PRISM(width=8, num_kp=4).eval()
+    images = torch.rand(2, 3, 76, 76, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = encoder(images)
+        found = encoder.to(dtype)(images.to(dtype))
+    assert found.dtype == dtype and torch.allclose(found.float(), expected, atol=0.1)
+
+
+def test_tdca_refuses_another_number_of_samples():
+    with pytest.raises(ValueError, match="3 queries and 1 sets"):
+        TDCA(8)(torch.zeros(3, 8), torch.zeros(1, 2, 8))

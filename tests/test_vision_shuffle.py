@@ -79,3 +79,8 @@ def test_what_does_not_fit_is_refused():
             check_shuffle(shuffle, when)
     with pytest.raises(ValueError, match="not 4 keypoints"):
         permute_keypoints(torch.zeros(2, 6), torch.zeros(2, 4, dtype=torch.int64))
+
+
+def test_a_misspelt_shuffle_is_refused():
+    with pytest.raises(ValueError, match="per-sample"):
+        draw_permutations("per-sample", 2, 4, torch.Generator().manual_seed(0))

@@ -117,6 +117,9 @@ def probe(
     flat = [np.asarray(b).reshape(len(b), -1) for b in blocks]
     if not flat or any(len(b) != len(position) or not np.isfinite(b).all() for b in flat):
         raise ValueError(f"The features have shapes {[b.shape for b in flat]} for {len(position)} frames: expected finite blocks of a row a frame.")
+    position, episode = np.asarray(position), np.asarray(episode)
+    if position.ndim != 2 or not np.isfinite(position).all() or episode.shape != position.shape[:1]:
+        raise ValueError(f"Positions have shape {position.shape} and episodes {episode.shape}: expected finite positions [n, 3] (m) and an episode for each of the n frames.")
     names, index = np.unique(episode, return_inverse=True)
     fold = deal_folds(len(names), folds, seed)[index]
     projected = project(flat, dim, seed)

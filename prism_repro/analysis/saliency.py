@@ -87,6 +87,12 @@ def saliency(
     objective, crop = short_sampler(policy.objective, settings.steps), policy.config["crop_size"]
     cameras, low_dim = policy.config["cameras"], policy.config["low_dim"]
     B = len(obs[next(iter([*cameras, *low_dim]))])
+    if keys is not None and len(keys) != B:
+        raise ValueError(f"{len(keys)} keys name {B} frames: give one for each, or none.")
+    side = policy.config.get("image_size")
+    for camera in cameras:
+        if side and obs[camera].shape[2:4] != (side, side):
+            raise ValueError(f"'{camera}' has frames of shape {list(obs[camera].shape)}, expected [B, To, {side}, {side}, 3]: annotate at the policy's image size.")
     maps = {camera: np.zeros((B, *obs[camera].shape[2:4]), np.float32) for camera in cameras}
     for b, key in enumerate([(i,) for i in range(B)] if keys is None else keys):
         cut = {camera: center_crop(obs[camera][b : b + 1], crop)[0] for camera in cameras}

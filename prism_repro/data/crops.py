@@ -40,6 +40,8 @@ def _all_rows(images) -> np.ndarray:
 
 def _places(images, size) -> tuple[int, int]:
     "Rows and columns at which a window can begin."
+    if images.dtype != np.uint8 or images.shape[-1] != 3:
+        raise ValueError(f"Images are {images.dtype} {list(images.shape)}, expected uint8 [..., H, W, 3] from 0 to 255: cropping divides by 255.")
     height, width = images.shape[-3:-1]
     if not 0 < size <= min(height, width):
         raise ValueError(f"A crop of {size} pixels does not fit into frames of {height} x {width}. Choose crop_size <= image_size.")

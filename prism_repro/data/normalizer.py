@@ -68,11 +68,17 @@ class Normalizer(nn.Module):
 
     def normalize(self, key: str, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         "Map raw values (m, rad) to network units."
+        self._check(key, x)
         return (x - getattr(self, f"{key}_centre")) / getattr(self, f"{key}_half")
 
     def unnormalize(self, key: str, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         "Invert `normalize`."
+        self._check(key, x)
         return x * getattr(self, f"{key}_half") + getattr(self, f"{key}_centre")
+
+    def _check(self, key: str, x: Tensor) -> None:
+        if key not in self.sizes or x.shape[-1] != self.sizes[key]:  # a single number would be spread over all
+            raise ValueError(f"'{key}' has shape {list(x.shape)}, and the normaliser was made for {', '.join(f'{k} [..., {n}]' for k, n in self.sizes.items())}.")
 
 
 def _training_arrays(windows) -> dict:

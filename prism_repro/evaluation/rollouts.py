@@ -104,7 +104,10 @@ class PolicyActor:
         torch, crop = self.torch, self.config["crop_size"]
         batch = {}
         for key, value in observation.items():
-            value = self.center_crop(value[None], crop) if key in self.config["cameras"] else value[None]
+            if key in self.config["cameras"] and np.shape(value)[1:3] != (self.config["image_size"],) * 2:
+                raise ValueError(f"'{key}' has shape {list(np.shape(value))}, expected [To, H, W, 3] with images of {self.config['image_size']} px, as in training: resize them "
+                                 "(prism_repro.data.convert.fit_square).")
+            value = self.center_crop(value[None], crop) if key in self.config["cameras"] else np.asarray(value, np.float32)[None]
             batch[key] = torch.as_tensor(value)
         with torch.inference_mode():
             return self.policy.act(batch, torch.as_tensor(noise[None]))[0].numpy()

@@ -57,6 +57,11 @@ def check_config(config: Mapping) -> None:
         )
     if config["crop_size"] > config["image_size"]:
         raise ValueError(f"crop_size={config['crop_size']} is larger than image_size={config['image_size']}: crop to at most the image's size.")
+    cameras, keys = config["cameras"], list(config["low_dim"])
+    if isinstance(cameras, str) or len({*cameras, *keys, "actions"}) < len([*cameras, *keys, "actions"]):
+        raise ValueError(f"cameras={cameras!r} with low_dim keys {keys}: expected a list of cameras, and a name of its own for each camera and key ('actions' is taken).")
+    if config["action_dim"] < 1 or min(config["low_dim"].values(), default=1) < 1:
+        raise ValueError(f"action_dim={config['action_dim']} and low_dim={dict(config['low_dim'])}: every size is at least 1.")
     if not config["cameras"] and not config["low_dim"]:
         raise ValueError("The policy would observe nothing: name a camera or a low-dimensional key.")
 
@@ -127,7 +132,10 @@ class Policy(nn.Module):
         noise: Float[Tensor, "B Tp Da"] | torch.Generator,  # the same noise gives the same actions
     ) -> Float[Tensor, "B Tp Da"]:
         "Return the whole predicted chunk in raw units; its first action belongs to the first observed step."
-        shape = (len(next(iter(obs.values()))), self.config["Tp"], self.config["action_dim"])
+        known = [obs[key] for key in (*self.config["cameras"], *self.config["low_dim"]) if key in obs]
+        if not known:
+            raise KeyError(f"The observation holds {sorted(obs)}, and the policy needs {[*self.config['cameras'], *self.config['low_dim']]}.")
+        shape = (len(known[0]), self.config["Tp"], self.config["action_dim"])
         if isinstance(noise, torch.Generator):
             noise = torch.randn(shape, generator=noise, device=noise.device)
         if noise.shape != shape:

@@ -230,6 +230,10 @@ def _check_windows(windows: Windows, policy_config: Mapping) -> None:
     missing = [key for key in (*policy_config["cameras"], *policy_config["low_dim"], "actions") if key not in windows.arrays]
     if missing:
         raise ValueError(f"The windows lack {missing}; they have {sorted(windows.arrays)}. Load them with the policy's cameras and low-dimensional keys.")
+    side = policy_config.get("image_size")  # a module of somebody else's may not say
+    for camera in policy_config["cameras"] if side else ():
+        if (found := windows.arrays[camera].shape[1:3]) != (side, side):
+            raise ValueError(f"'{camera}' has images of {found[0]}x{found[1]} px in the windows, the policy wants image_size={side}. Render or convert the data at that size, or change image_size.")
 
 
 @contextmanager

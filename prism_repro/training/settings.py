@@ -33,6 +33,9 @@ def resolve(train_config: Mapping) -> dict:
     for key in ("steps", "batch_size", "threads", "log_every", "checkpoint_every"):
         if not (isinstance(config[key], int) and config[key] >= 1):
             raise ValueError(f"Training setting {key}={config[key]!r}: expected an integer of at least 1.")
+    if not 0 <= config["warmup_steps"] < config["steps"]:
+        raise ValueError(f"warmup_steps={config['warmup_steps']} with steps={config['steps']}: the learning rate would never leave its warm-up. Choose fewer warmup_steps (the default is "
+                         f"{DEFAULTS['warmup_steps']}), or train longer.")
     if config["precision"] not in ("float32", "bfloat16"):
         raise ValueError(f"Training setting precision={config['precision']!r}: expected 'float32' or 'bfloat16'.")
     return config

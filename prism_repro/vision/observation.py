@@ -69,7 +69,7 @@ class ObservationEncoder(nn.Module):
             x = self._get(obs, key)
             if x.ndim != 3 or x.shape[2] != size:
                 raise ValueError(f"'{key}' has shape {list(x.shape)}, expected [B, To, {size}].")
-            parts.append(x)
+            parts.append(x.to(parts[0].dtype if parts else torch.float32))  # numpy's numbers are float64 by default
         return torch.cat(parts, dim=2).flatten(1)
 
     def shuffles(self) -> bool:

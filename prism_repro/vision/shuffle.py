@@ -27,6 +27,7 @@ def draw_permutations(
     generator: torch.Generator,
 ) -> Int64[Tensor, "frames num_kp"]:
     "Draw uniform permutations; they are a function of the generator's state, and lie on its device."
+    check_shuffle(shuffle, "eval")
     if shuffle == "none":
         return torch.arange(num_kp, device=generator.device).expand(frames, num_kp)
     rows = frames if shuffle == "per_sample" else 1
