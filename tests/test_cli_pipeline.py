@@ -130,7 +130,7 @@ def test_one_parameter_re_runs_what_depends_on_it_and_records_are_adopted(house)
 @pytest.mark.gl
 def test_a_failing_cell_fails_the_stage_and_shows_its_error(house):
     params = yaml.safe_load((house / "params.yaml").read_text())
-    params["cells"]["lift-typo-fm"] = dict(task="lift", encoder=dict(name="SSPol"))
+    params["cells"]["lift-typo-fm"] = dict(task="lift", observations="lift", encoder=dict(name="SSPol"))
     (house / "params.yaml").write_text(yaml.safe_dump(params))
     done = dvc(house, "repro", "cell@lift-typo-fm")
     assert done.returncode != 0
