@@ -199,8 +199,3 @@ def test_half_precision_networks_work(dtype):
         expected = encoder(images)
         found = encoder.to(dtype)(images.to(dtype))
     assert found.dtype == dtype and torch.allclose(found.float(), expected, atol=0.1)
-
-
-def test_tdca_refuses_another_number_of_samples():
-    with pytest.raises(ValueError, match="3 queries and 1 sets"):
-        TDCA(8)(torch.zeros(3, 8), torch.zeros(1, 2, 8))

@@ -43,8 +43,6 @@ class TDCA(nn.Module):
     def forward(self, query: Float[Tensor, "B *m D"], earlier: Float[Tensor, "B n D"]) -> Float[Tensor, "B *m D"]:
         kind = self.q.weight.dtype  # keypoints come in float32, also from a network in half precision
         query, earlier = query.to(kind), earlier.to(kind)
-        if len(query) != len(earlier):
-            raise ValueError(f"{len(query)} queries and {len(earlier)} sets of earlier tokens: expected as many.")
         with torch.autocast(query.device.type, enabled=False):  # bfloat16 would round the coordinates
             answer = torch.einsum("b...n,bnd->b...d", self.weights(query, earlier), self.v(earlier))
             return query + self.out(answer)
