@@ -45,7 +45,7 @@ def test_failures_are_counted_and_too_many_stop_it(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (("can", 5), "no expert for the task 'can'.*lift, lift_wide"), (("lift", 1), "1 demonstrations"), (("lift", 5, dict(workers=0)), "0 workers"),
+    (("cans", 5), "no task 'cans'.*lift, lift_wide, can"), (("lift", 1), "1 demonstrations"), (("lift", 5, dict(workers=0)), "0 workers"),
     (("lift", 5, dict(noise=-1.0)), "noise -1.0"), (("lift", 5, dict(first_seed=-3)), "seed is -3"), (("lift", 5, dict(noise=float("nan"))), "nan")])
 def test_bad_arguments(tmp_path, arguments, message):
     task, n, more = (*arguments, {})[:3]

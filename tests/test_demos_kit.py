@@ -39,6 +39,13 @@ def test_patience_ends_a_waypoint_that_cannot_be_reached():
     assert len(list(follow(Still(), goals, silence()))) == 5
 
 
+def test_a_pose_may_be_a_function_and_a_careful_hand_is_slow_and_steady():
+    places = iter(np.linspace(0.5, 1, 10)[:, None] * np.ones(3))
+    noise = correlated_noise(np.random.default_rng(0), 0.5)
+    actions = np.array(list(follow(Still(), [Waypoint(lambda: next(places), lambda: np.eye(3), OPEN, patience=6, pace=0.3, steady=0.0)], noise)))
+    assert np.allclose(np.linalg.norm(actions[:, :3], axis=1), 0.3) and next(places)[0] > 0.8
+
+
 def test_actions_stay_in_range_under_strong_noise():
     noise = correlated_noise(np.random.default_rng(0), 2.0)
     actions = np.array(list(follow(Still(), [Waypoint(np.ones(3), np.eye(3), OPEN, patience=200)], noise)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prism_repro.demos.kit import correlated_noise, finger_yaw, follow, read_hand
-from prism_repro.demos.lift import MISHAPS, cube_pose, draw_style, lift_waypoints
+from prism_repro.demos.lift import MISHAPS, cube_pose, draw_style, waypoints
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def run(env, seed, **changes):
     env.reset(seed)
     rng = np.random.default_rng(seed)
     style, actions = dataclasses.replace(draw_style(rng), **changes), []
-    for action in follow(env, lift_waypoints(env, style), correlated_noise(rng, 0.03), style.speed):
+    for action in follow(env, waypoints(env, style), correlated_noise(rng, 0.03), style.speed):
         actions.append(action)
         env.step(action)
     return env.success(), np.array(actions)
@@ -45,7 +45,7 @@ def test_tries_again_when_the_cube_was_not_there(env):
     env.reset(0)
     style = dataclasses.replace(draw_style(np.random.default_rng(0)), aim=np.array([0.06, 0, 0]), mishap="none")
     actions = []
-    for action in follow(env, lift_waypoints(env, style), correlated_noise(np.random.default_rng(0), 0.0)):
+    for action in follow(env, waypoints(env, style), correlated_noise(np.random.default_rng(0), 0.0)):
         actions.append(action)
         env.step(action)
     assert not env.success() and np.sum(np.diff([a[6] for a in actions]) > 0) == 4 and len(actions) < 400
@@ -57,7 +57,7 @@ def test_both_pairs_of_faces_occur_over_20_seeds(env):
         env.reset(seed)
         style = draw_style(np.random.default_rng([seed, 1]))
         _, cube = cube_pose(env.get_state())
-        first = next(lift_waypoints(env, style))
+        first = next(waypoints(env, style))
         between = finger_yaw(first.rotation) - style.twist - np.arctan2(cube[1, 0], cube[0, 0])
         assert np.isclose(np.sin(2 * between), 0, atol=1e-6)
         turn = abs(np.arcsin(np.sin(finger_yaw(first.rotation) - style.twist - finger_yaw(read_hand(env).rotation))))  # fingers are interchangeable

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("robosuite")
 
 from prism_repro.envs.rendering import RenderSettings
-from prism_repro.envs.robosuite import CAMERAS, MODEL_SEED, TASKS, RobosuiteEnv
+from prism_repro.envs.robosuite import MODEL_SEED, RobosuiteEnv
+from prism_repro.envs.tasks import CAMERAS, TASKS
 
 
 def episode_hash(env, seed, steps=25):

@@ -7,8 +7,8 @@ __all__ = ['POSITION_UNIT', 'ROTATION_UNIT', 'OPEN', 'CLOSE', 'GAIN', 'Hand', 'r
            'action_towards', 'correlated_noise', 'pointing_down', 'finger_yaw', 'grasp_yaws', 'follow']
 
 # %% ../../nbs/demos/40_kit.ipynb #c003
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -38,13 +38,20 @@ def read_hand(env) -> Hand:
 class Waypoint:
     "A pose for the hand (m, world), the command to the fingers, and when to go on to the next."
 
-    position: Float[np.ndarray, "3"]
-    rotation: Float[np.ndarray, "3 3"]
+    position: Float[np.ndarray, "3"] | Callable[[], Float[np.ndarray, "3"]]
+    rotation: Float[np.ndarray, "3 3"] | Callable[[], Float[np.ndarray, "3 3"]]
     grip: float  # OPEN or CLOSE
     within: float = 0.01  # m from the position
     turned: float = 0.1  # rad from the rotation
     patience: int = 40  # steps after which the next waypoint is taken anyway
     still: int = 0  # > 0: wait instead until the fingers have not moved for this many steps
+    pace: float = 1.0  # share of the episode's speed: below 1 where a hand is careful
+    steady: float = 1.0  # share of the episode's noise
+
+    def now(self) -> "Waypoint":
+        "This waypoint with the pose that it has at this moment."
+        position, rotation = (pose() if callable(pose) else pose for pose in (self.position, self.rotation))
+        return replace(self, position=np.asarray(position), rotation=rotation)
 
 
 def arrived(hand: Hand, goal: Waypoint) -> bool:
@@ -99,15 +106,15 @@ def grasp_yaws(object_yaw: float, hand_yaw: float) -> list[float]:
 # %% ../../nbs/demos/40_kit.ipynb #c020
 def follow(env, waypoints: Iterable[Waypoint], noise: Iterator[Float[np.ndarray, "6"]], speed: float = 1.0) -> Iterator[Float[np.ndarray, "7"]]:
     "Yield the actions that lead an environment's hand along waypoints. The caller steps `env` with each before it asks for the next."
-    for goal in waypoints:
+    for waypoint in waypoints:
         gap, rest = None, 0
-        for _ in range(goal.patience):
-            hand = read_hand(env)
+        for _ in range(waypoint.patience):
+            hand, goal = read_hand(env), waypoint.now()
             if goal.still:
                 rest = rest + 1 if gap is not None and abs(hand.gap - gap) < 1e-3 else 0
                 gap = hand.gap
             if (rest == goal.still) if goal.still else arrived(hand, goal):
                 break
-            action = action_towards(hand, goal, speed)
-            action[:6] += next(noise)
+            action = action_towards(hand, goal, speed * goal.pace)
+            action[:6] += goal.steady * next(noise)
             yield np.clip(action, -1, 1)

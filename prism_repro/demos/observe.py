@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from ..data.schema import demo_names, read_attrs, write_demos
 from ..envs.rendering import RenderSettings
-from ..envs.robosuite import TASKS, RobosuiteEnv
+from ..envs.robosuite import RobosuiteEnv
+from ..envs.tasks import TASKS
 from ..processes import process_pool
 
 # %% ../../nbs/demos/43_observe.ipynb #c004

@@ -14,7 +14,8 @@ import sys
 import time
 
 from .rendering import BACKENDS, Renderer, RenderSettings, choose_backend, gl_renderer
-from .robosuite import CAMERAS, RobosuiteEnv
+from .robosuite import RobosuiteEnv
+from .tasks import CAMERAS
 
 # %% ../../nbs/envs/32_probe.ipynb #c004
 def _draw_lift(seconds: float) -> None:
