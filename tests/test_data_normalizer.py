@@ -45,6 +45,14 @@ def test_training_values_fill_the_range(tmp_path):
         assert torch.equal(normalizer.normalize(key, torch.from_numpy(arrays[key])), torch.from_numpy(arrays[key]))
 
 
+def test_of_absolute_actions_the_position_is_scaled():
+    actions = np.random.default_rng(0).normal(3, 2, (100, 10)).astype(np.float32)
+    normalizer = Normalizer({"actions": 10}).fit(SimpleNamespace(arrays={"actions": actions}, split="train"))
+    z = normalizer.normalize("actions", torch.from_numpy(actions))
+    assert torch.allclose(z[:, :3].amax(0), torch.tensor(1.0), atol=1e-6) and torch.equal(z[:, 3:], torch.from_numpy(actions)[:, 3:])
+    assert torch.allclose(normalizer.unnormalize("actions", z), torch.from_numpy(actions), atol=1e-5)
+
+
 @pytest.mark.parametrize("jitter", [0.0, 1e-9, 9e-5])
 def test_constant_dimensions_map_to_zero(jitter):
     values = np.full((50, 2), 0.04, np.float64)

@@ -1,6 +1,8 @@
 """Tests of nbs/data/21_windows.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
+import time
+
 import h5py
 import numpy as np
 import pytest
@@ -62,6 +64,34 @@ def test_samples_are_slices_of_their_episode(tmp_path):
             assert np.array_equal(batch["actions"][i], demos[m]["actions"][steps].astype(np.float32))
         assert windows.episode_of(np.arange(len(windows))) == [f"demo_{m}" for m, _ in expected]
         assert batch["agentview"].dtype == np.uint8 and batch["actions"].dtype == batch["robot0_eef_pos"].dtype == np.float32
+
+
+def test_what_does_not_fit_is_mapped_from_disk(tmp_path, capsys):
+    path, _ = make(tmp_path / "a.hdf5")
+    load = lambda **kw: Windows.load(path, ["agentview"], {"robot0_eef_pos": 3}, **kw)
+    resident = load()
+    assert not isinstance(resident.arrays["agentview"], np.memmap) and capsys.readouterr().err == ""
+    for again in range(2):  # made, then found
+        mapped = load(memory=1000)
+        assert isinstance(mapped.arrays["agentview"], np.memmap) and not mapped.arrays["agentview"].flags.writeable and mapped.digest() == resident.digest()
+        assert f"{path}: 0.0 GB of images" in (said := capsys.readouterr().err) and "read from a memory map" in said
+    index = np.arange(len(resident))
+    assert np.array_equal(mapped.gather(index)["agentview"], resident.gather(index)["agentview"])
+    crops = [random_crop(w.arrays["agentview"], 4, np.random.default_rng(0), w.rows(index)) for w in (resident, mapped)]
+    assert np.array_equal(*crops) and len(list(tmp_path.glob("a.maps/*"))) == 1
+    time.sleep(0.01)
+    make(tmp_path / "a.hdf5", mask={"train": ["demo_4"], "valid": []})  # another file of that name is not mistaken for it
+    assert np.array_equal(load(memory=1000).arrays["agentview"], load().arrays["agentview"])
+
+
+def test_absolute_actions_are_another_dataset(tmp_path):
+    path, demos = make(tmp_path / "a.hdf5")
+    with pytest.raises(ValueError, match="data/demo_0/absolute_actions is missing"):
+        Windows.load(path, [], {}, actions="absolute")
+    with h5py.File(path, "r+") as file:
+        for name in file["data"]:
+            file[f"data/{name}/absolute_actions"] = np.full((len(file[f"data/{name}/actions"]), 10), 3.0)
+    assert (Windows.load(path, [], {}, actions="absolute").arrays["actions"] == 3).all()
 
 
 def test_digest_sees_data_and_horizons(tmp_path):

@@ -99,9 +99,9 @@ def _check_numbers(path, image_size, hz, action_scale) -> None:
 
 
 def _unscaled(largest: Mapping[str, float]) -> list[str]:
-    from prism_repro.data.normalizer import is_scaled  # brings torch, which nothing else here needs
+    from prism_repro.data.normalizer import scaled_columns  # brings torch, which nothing else here needs
 
-    return [name for name, value in largest.items() if not is_scaled(name) and not PLAIN[0] <= value <= PLAIN[1]]
+    return [name for name, value in largest.items() if scaled_columns(name, 1) != slice(0, 1) and not PLAIN[0] <= value <= PLAIN[1]]
 
 # %% ../../nbs/data/24_convert.ipynb #c015
 class _Converter:
