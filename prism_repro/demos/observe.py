@@ -61,9 +61,14 @@ def each_state(job: Job, name: str, steps: np.ndarray) -> Iterator[RobosuiteEnv]
 
 
 def draw_images(job: Job, name: str, steps: np.ndarray) -> dict[str, np.ndarray]:
-    "Draw the given steps of one demo: `obs/{camera}_image` uint8 `[N size size 3]`, and every low-dimensional key."
-    rows = [{f"{camera}_image": env.render(camera, job.size) for camera in job.cameras} | env.low_dim() for env in each_state(job, name, steps)]
-    return {f"obs/{key}": np.stack([row[key] for row in rows]) for key in rows[0]}
+    "Draw the given steps of one demo: `obs/{camera}_image` uint8 `[N size size 3]`, every low-dimensional key, and the actions as absolute poses `[N 10]`."
+    with h5py.File(job.demos, "r") as file:
+        actions = file["data"][name]["actions"][()][steps]
+    rows = []
+    for action, env in zip(actions, each_state(job, name, steps)):
+        row = {f"obs/{camera}_image": env.render(camera, job.size) for camera in job.cameras} | {f"obs/{key}": value for key, value in env.low_dim().items()}
+        rows.append(row | dict(absolute_actions=env.absolute(action)))
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 
 def _gl(job: Job) -> str:
