@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from prism_repro.demos.kit import CLOSE, OPEN, Hand, Waypoint, action_towards, correlated_noise, finger_yaw, follow, grasp_yaws, pointing_down
+from prism_repro.demos.kit import CLOSE, OPEN, Hand, Waypoint, action_towards, correlated_noise, finger_yaw, follow, grasp_yaws, let_go, pointing_down, read_hand
 
 
 class Still:
@@ -32,6 +32,16 @@ def test_a_closing_waypoint_ends_when_the_fingers_rest():
         count += 1
         assert action[6] == CLOSE
     assert count == 6  # four steps of closing, two at rest
+
+
+def test_letting_go_ends_when_the_fingers_have_opened_or_never_do():
+    env = Still()
+    env.gap, steps = 0.05, 0
+    start = read_hand(env)
+    for action in follow(env, let_go(env, start), silence()):
+        env.gap, steps = env.gap + 0.003 * (steps >= 5), steps + 1  # fingers that squeeze open late
+        assert action[6] == OPEN
+    assert steps == 8 and len(list(follow(env, let_go(env, read_hand(env)), silence()))) == 12
 
 
 def test_patience_ends_a_waypoint_that_cannot_be_reached():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['POSITION_UNIT', 'ROTATION_UNIT', 'OPEN', 'CLOSE', 'GAIN', 'Hand', 'read_hand', 'Waypoint', 'arrived', 'turn_between',
-           'action_towards', 'correlated_noise', 'pointing_down', 'finger_yaw', 'grasp_yaws', 'follow']
+           'action_towards', 'correlated_noise', 'pointing_down', 'finger_yaw', 'grasp_yaws', 'follow', 'let_go']
 
 # %% ../../nbs/demos/40_kit.ipynb #c003
 from collections.abc import Callable, Iterable, Iterator
@@ -118,3 +118,11 @@ def follow(env, waypoints: Iterable[Waypoint], noise: Iterator[Float[np.ndarray,
             action = action_towards(hand, goal, speed * goal.pace)
             action[:6] += goal.steady * next(noise)
             yield np.clip(action, -1, 1)
+
+# %% ../../nbs/demos/40_kit.ipynb #c022
+def let_go(env, hand: Hand, by: float = 0.008, patience: int = 12) -> Iterator[Waypoint]:
+    "Stay at the pose of `hand` and open the fingers until they are `by` metres further apart than `hand` had them."
+    for _ in range(patience):
+        if read_hand(env).gap > hand.gap + by:
+            return
+        yield Waypoint(hand.position, hand.rotation, OPEN, within=0.0, patience=1)
