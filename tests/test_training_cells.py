@@ -24,4 +24,4 @@ def test_the_configuration_is_complete_and_nothing_else():
     settings = dict(task="lift", cameras=["agentview"], crop_size=6, To=1, Tp=4, Ta=2, encoder={}, unet={}, objective={}, train={"steps": 1}, seeds=[0], rollouts={}, observations="x")
     attrs = dict(image_size=8, render={"fast": True})
     assert policy_config(settings, attrs)["low_dim"]["robot0_eef_quat"] == 4 and policy_config(settings, attrs)["image_size"] == 8
-    assert set(cell_config(settings, attrs)) - set(policy_config(settings, attrs)) == {"training", "seeds", "rollouts"}
+    assert set(cell_config(settings, attrs)) - set(policy_config(settings, attrs)) == {"training", "seeds", "rollouts", "definition"}

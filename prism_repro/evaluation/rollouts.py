@@ -61,7 +61,7 @@ def run_episode(
     "Run one episode; return its seed, success, length and the hashes of its actions and final simulator state."
     config, history, actions, chunk = policy.config, [], [], []
     env.reset(seed)
-    success, step = False, 0
+    success, step, span = False, 0, None if config.get("actions") == "absolute" else 1.0
     while step < horizon and not success:
         if is_observed(step, config["To"], config["Ta"]):
             history = (history + [observe(env, config)])[-config["To"]:]
@@ -70,7 +70,8 @@ def run_episode(
             chunk = policy.act(stack_history(history, config["To"]), noise)
         if on_step:
             on_step(step, env)
-        action = np.clip(np.asarray(chunk[step % config["Ta"]], np.float64), -1, 1)
+        action = np.asarray(chunk[step % config["Ta"]], np.float64)
+        action = action if span is None else np.clip(action, -span, span)  # a pose has no limits of that kind
         env.step(action)
         actions.append(action)
         step, success = step + 1, bool(env.success())
@@ -116,9 +117,11 @@ class PolicyActor:
 def check_render(
     config: dict,  # a policy's config
     render: dict | None,  # settings asked for; None takes the recorded ones
-) -> dict:
-    "Settle the render settings for rollouts. Raises ValueError when the policy's data were rendered otherwise or do not say how."
+) -> dict | None:
+    "Settle the render settings for rollouts, None for a policy without cameras. Raises ValueError when the policy's data were rendered otherwise or do not say how."
     recorded = config.get("render")
+    if not config["cameras"]:
+        return None
     if recorded is None:
         raise ValueError("This policy does not record how its training images were rendered (config['render'] is missing), so rollouts could "
                          "silently show it other images. Train it on a file written by `render_observations`.")
@@ -131,36 +134,23 @@ def check_render(
 _worker: dict = {}  # what a worker process keeps between episodes: actor, environment, horizon
 
 
-def _start_worker(folder, task, render, horizon) -> None:
+def _start_worker(policy, task, render, horizon) -> None:
     from prism_repro.envs.rendering import RenderSettings
     from prism_repro.envs.robosuite import RobosuiteEnv
 
-    _worker.update(env=RobosuiteEnv(task, RenderSettings(**render)), actor=PolicyActor(folder), horizon=horizon)
+    env = RobosuiteEnv(task, None if render is None else RenderSettings(**render))
+    _worker.update(env=env, actor=PolicyActor(policy) if isinstance(policy, str) else policy, horizon=horizon)
 
 
 def _run_seed(seed: int) -> dict:
     return run_episode(_worker["actor"], _worker["env"], seed, _worker["horizon"])
 
 
-def rollouts(
-    folder,  # a folder that `Policy.save_pretrained` wrote
-    seeds,  # episode seeds, in any order
-    *,
-    task: str | None = None,  # default: the task in the policy's config
-    horizon: int | None = None,  # steps; default: the task's own
-    workers: int = 2,  # processes; the result does not depend on it
-    render: dict | None = None,  # default: as the training data were rendered; anything else is refused
-    progress: bool = True,
-) -> list[dict]:
-    "Run episodes of a saved policy; return them sorted by seed. Raises ValueError for other render settings, RuntimeError when a worker dies."
-    from prism_repro.envs.robosuite import TASKS
-
-    config = json.loads((Path(folder) / "config.json").read_text())
-    task, render = task or config["task"], check_render(config, render)
-    seeds, horizon = [int(s) for s in seeds], horizon or TASKS[task].horizon
+def _rollouts(policy, task: str, seeds: list[int], horizon: int, workers: int, render, progress: bool) -> list[dict]:
+    "Run the episodes of one task, sorted by seed."
     episodes = []
     try:
-        with process_pool(min(workers, len(seeds)), _start_worker, (str(folder), task, render, horizon)) as pool:
+        with process_pool(min(workers, len(seeds)), _start_worker, (policy, task, render, horizon)) as pool:
             jobs = [pool.submit(_run_seed, seed) for seed in seeds]
             bar = tqdm(as_completed(jobs), total=len(jobs), desc=f"rollouts {task}", unit="episode", disable=not progress)
             for job in bar:
@@ -171,26 +161,53 @@ def rollouts(
                            "while starting). `prism-repro doctor` shows whether a frame renders; fewer `workers` need less memory.") from error
     return sorted(episodes, key=lambda e: e["seed"])
 
+
+def rollouts(
+    policy,  # a folder that `Policy.save_pretrained` wrote, or an actor that can be sent to another process (see `baselines`)
+    seeds,  # episode seeds, in any order
+    *,
+    task: str | None = None,  # default: the task, or suite, in the policy's config
+    horizon: int | None = None,  # steps; default: the task's own
+    workers: int = 2,  # processes; the result does not depend on it
+    render: dict | None = None,  # default: as the training data were rendered; anything else is refused
+    progress: bool = True,
+) -> list[dict]:
+    """Run episodes of a policy; return them sorted by seed, of a suite task by task with the task's name in each.
+
+    Raises ValueError for other render settings, RuntimeError when a worker dies.
+    """
+    from prism_repro.envs.tasks import SUITES, tasks_of
+
+    config = policy.config if hasattr(policy, "config") else json.loads((Path(policy) / "config.json").read_text())
+    name, render, seeds = task or config["task"], check_render(config, render), [int(s) for s in seeds]
+    policy, episodes = policy if hasattr(policy, "config") else str(policy), []
+    for one in tasks_of(name):
+        found = _rollouts(policy, one.name, seeds, horizon or one.horizon, workers, render, progress)
+        episodes += [episode | dict(task=one.name) if name in SUITES else episode for episode in found]
+    return episodes
+
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c022
 def film(
     folder,  # a folder that `Policy.save_pretrained` wrote
     seed: int,  # the episode
     *,
-    camera: str = "agentview",
+    camera: str | None = None,  # default: the task's first
     size: int = 128,  # pixels
     frames: int = 6,  # how many to keep, evenly spaced over the episode
-    task: str | None = None,
+    task: str | None = None,  # default: the policy's, the first of its suite
     horizon: int | None = None,
 ) -> dict:
     "Film one episode: return frames `uint8 (N size size 3)`, their steps and the episode. Needs a process without another live environment."
     from prism_repro.envs.rendering import RenderSettings
-    from prism_repro.envs.robosuite import TASKS, RobosuiteEnv
+    from prism_repro.envs.robosuite import RobosuiteEnv
+    from prism_repro.envs.tasks import tasks_of
 
     actor = PolicyActor(folder)
-    task = task or actor.config["task"]
-    env, kept = RobosuiteEnv(task, RenderSettings(**check_render(actor.config, None))), []
+    first = tasks_of(task or actor.config["task"])[0]
+    camera = camera or first.cameras[0]
+    env, kept = RobosuiteEnv(first.name, RenderSettings(**check_render(actor.config, None))), []
     try:
-        episode = run_episode(actor, env, seed, horizon or TASKS[task].horizon, lambda step, e: kept.append((step, e.render(camera, size))))
+        episode = run_episode(actor, env, seed, horizon or first.horizon, lambda step, e: kept.append((step, e.render(camera, size))))
         kept.append((episode["length"], env.render(camera, size)))
     finally:
         env.close()
