@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from prism_repro.evaluation.guards import UnsafeAction, Watch, limit_action, prepare
+from prism_repro.evaluation.guards import UnsafeAction, Watch, check_absolute, limit_action, prepare
 
 CONFIG = dict(cameras=["top"], low_dim={"x": 2}, image_size=8, To=2, Tp=16, Ta=8, action_dim=2)
 

@@ -22,7 +22,7 @@ def test_a_number_is_a_number(value, good):
 
 
 def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(RecordError, match="kind should be one of rollouts, saliency"):
+    with pytest.raises(RecordError, match="kind should be one of rollouts, baselines, saliency"):
         check_record("x", {"schema": 1, "kind": "rollout"})
 
 

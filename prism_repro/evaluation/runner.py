@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .guards import StaleObservation, UnsafeAction, Watch, each_component, limit_action, prepare
+from .guards import StaleObservation, UnsafeAction, Watch, check_absolute, each_component, limit_action, prepare
 from .rollouts import PolicyActor, episode_noise, stack_history
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,7 @@ class PolicyRunner:
     ):
         _check_choices(on_late=(on_late, "hold", "raise", "wait"), hold=(hold, "still", "repeat"), on_stale=(on_stale, "raise", "hold"), on_limit=(on_limit, "clip", "raise"))
         self.policy = _actor(policy)
+        check_absolute(self.policy.config, hold, limit)
         if lead and not background:
             raise ValueError(f"lead={lead} starts chunks early, which needs background=True.")
         trained = self.policy.config.get("hz")

@@ -25,6 +25,7 @@ LAYOUTS = {
         "parameters": {"dim": int, "encoder": int, "policy": int},
         "measurements": [{"seed": int, "checkpoint": str, "weights": str, "steps": int, "episodes": [_ROLLOUT]}],
     },
+    "baselines": {"config": {"task": str, "rollouts": {}}, "measurements": [{"policy": str, "episodes": [_ROLLOUT]}]},  # actors without eyes
     "saliency": {"measurements": [{"cell": str, "seed": int, "camera": str, "episodes": [{"episode": str}]}]},  # where a policy looks
     "probe": {"measurements": [{"size": int, "source": str, "weights": str, "seed": int, "episodes": [{"episode": str}]}]},  # what a representation knows
     "keypoints": {"measurements": [{"cell": str, "seed": int, "camera": str}]},
@@ -32,7 +33,7 @@ LAYOUTS = {
     "parameters": {"measurements": [{"variant": str, "encoder": int, "policy": int}]},
 }
 _IDENTITY = {  # the fields that tell a kind's measurements apart
-    "rollouts": ("seed", "checkpoint", "weights"), "saliency": ("cell", "seed", "camera"), "probe": ("size", "source", "weights", "seed"),
+    "rollouts": ("seed", "checkpoint", "weights"), "baselines": ("policy",), "saliency": ("cell", "seed", "camera"), "probe": ("size", "source", "weights", "seed"),
     "keypoints": ("cell", "seed", "camera"), "latency": ("size", "sampler"), "parameters": ("variant",),
 }  # fmt: skip
 
@@ -85,8 +86,9 @@ def check_record(path, record) -> None:
     names = _IDENTITY[kind]
     _check_once(path, "measurements", f"({', '.join(names)})", [tuple(m[name] for name in names) for m in record["measurements"]])
     for i, m in enumerate(record["measurements"]):
-        key = "seed" if kind == "rollouts" else "episode"
-        _check_once(path, f"measurements[{i}].episodes", key, [e[key] for e in m.get("episodes", [])])
+        keys = ("task", "seed") if kind in ("rollouts", "baselines") else ("episode",)  # of a suite, every task has every seed
+        named = [" ".join(str(e[key]) for key in keys if key in e) for e in m.get("episodes", [])]
+        _check_once(path, f"measurements[{i}].episodes", keys[-1], named)
     if kind == "rollouts" and (measured := {m["seed"] for m in record["measurements"]}) != (seeds := set(record["config"]["seeds"])):
         raise RecordError(path, "measurements[*].seed", f"the seeds of config, {sorted(seeds)}", str(sorted(measured)))
     if record.get("evidence") is not None:

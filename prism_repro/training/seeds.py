@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..data.windows import free_memory
 from ..processes import process_pool, usable_cores
 
 # %% ../../nbs/training/63_seeds.ipynb #c005
@@ -29,12 +30,12 @@ def last_logged(
     return json.loads(lines[-1]) if lines else {}
 
 # %% ../../nbs/training/63_seeds.ipynb #c007
-def _train_one(policy_config, train_config, data, folder, seed, device) -> str:
+def _train_one(policy_config, train_config, data, folder, seed, device, memory) -> str:
     from prism_repro.data.windows import Windows
     from prism_repro.training.loop import train
 
     c = policy_config
-    windows = Windows.load(data, c["cameras"], c["low_dim"], To=c["To"], Tp=c["Tp"], Ta=c["Ta"], split="train")
+    windows = Windows.load(data, c["cameras"], c["low_dim"], To=c["To"], Tp=c["Tp"], Ta=c["Ta"], split="train", actions=c.get("actions", "delta"), memory=memory)
     return str(train(policy_config, train_config, windows, folder, seed, device=device, progress=False))
 
 
@@ -52,8 +53,9 @@ def train_seeds(
     "Train every seed; return the folder of each one's final weights. Raises a seed's own error; what the others have learned is kept."
     workers = workers or max(1, usable_cores() // train_config["threads"])
     folders = {s: Path(folder) / f"seed_{s}" for s in seeds}
+    memory = free_memory() / 2 / min(workers, len(seeds))  # each process holds the whole set
     with process_pool(min(workers, len(seeds))) as pool:
-        jobs = {s: pool.submit(_train_one, policy_config, train_config, str(data), str(f), s, device) for s, f in folders.items()}
+        jobs = {s: pool.submit(_train_one, policy_config, train_config, str(data), str(f), s, device, memory) for s, f in folders.items()}
         try:
             _show(jobs, folders, train_config["steps"], progress)
             return {s: Path(job.result()) for s, job in jobs.items()}
