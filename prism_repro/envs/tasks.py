@@ -64,7 +64,7 @@ TASKS = {
         Task("square", "NutAssemblySquare", "SquareNut_main", "square"),
         Task("tool_hang", "ToolHang", "tool_root", "tool_hang", horizon=700, cameras=("sideview", "robot0_eye_in_hand")),
         Task("stack_cube", "Stack", "cubeA_main", "stack_cube"),
-        Task("key_pick", "KeyPick", "key_main", "key_pick", world="key_pick"),
+        Task("key_pick", "KeyPick", "key_main", "key_pick", world="key_pick", placement_half_range=0.10),
         *LIBERO_TASKS,
     )
 }
