@@ -59,7 +59,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         aim=box((-0.007, 0.007), (-0.005, 0.005), (0.002, 0.027)),
         height=rng.uniform(0.965, 1.03),
         aside=rng.choice([-1, 1]) * rng.uniform(0.05, 0.11) if rng.random() < 0.35 else 0.0,
-        goal=box((-0.045, 0.015), (-0.06, 0.02)),
+        goal=box((-0.05, -0.01), (-0.075, -0.03)),
         turn_there=turn if rng.random() < 0.4 else rng.uniform(-0.5, 0.5),
         low=rng.uniform(0.01, 0.05),
         away=box((-0.03, 0.03), (-0.03, 0.03), (0.14, 0.18)),
