@@ -53,6 +53,20 @@ def test_bad_arguments(tmp_path, arguments, message):
         collect(task, n, tmp_path / "x.hdf5", **more)
 
 
+@pytest.mark.slow
+def test_a_suite_is_collected_task_by_task(tmp_path, monkeypatch):
+    from prism_repro.envs import tasks
+
+    monkeypatch.setitem(tasks.SUITES, "both", ("lift", "lift_wide"))
+    report = collect("both", 2, tmp_path / "both.hdf5", progress=False)
+    assert list(report["tasks"]) == ["lift", "lift_wide"] and all(r["successes"] == 2 for r in report["tasks"].values())
+    with h5py.File(tmp_path / "both.hdf5") as file:
+        assert [file["data"][name].attrs["task"] for name in demo_names(file)] == ["lift", "lift", "lift_wide", "lift_wide"] and file["data"].attrs["task"] == "both"
+        alone = collect("lift_wide", 2, tmp_path / "one.hdf5", progress=False)
+        with h5py.File(tmp_path / "one.hdf5") as one:
+            assert np.array_equal(file["data/demo_2/states"], one["data/demo_0/states"]) and alone["successes"] == 2
+
+
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(ValueError, match="is a folder.*lift.hdf5"):
         collect("lift", 5, tmp_path)

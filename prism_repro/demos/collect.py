@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..data.schema import write_demos
 from .kit import correlated_noise, follow
 from ..envs.robosuite import RobosuiteEnv
-from ..envs.tasks import TASKS
+from ..envs.tasks import TASKS, tasks_of
 from ..processes import process_pool
 
 # %% ../../nbs/demos/42_collect.ipynb #c005
@@ -59,7 +59,7 @@ def _columns(rows: list[tuple]) -> dict:
     return {"actions": np.stack(actions), "states": np.stack(states), "obs": obs, "rewards": np.array(solved, dtype=np.float64), "dones": dones}
 
 # %% ../../nbs/demos/42_collect.ipynb #c008
-@functools.cache
+@functools.lru_cache(maxsize=1)  # a suite's tasks come one after another
 def _env(task: str) -> RobosuiteEnv:
     "This process's environment."
     return RobosuiteEnv(task, render=None)
@@ -76,19 +76,22 @@ def _describe(task: str) -> tuple[dict, str]:
 def _attempts(pool: ProcessPoolExecutor, task: str, first_seed: int, noise: float, ahead: int) -> Iterator[tuple[bool, dict]]:
     "Yield the attempts at first_seed, first_seed + 1, ... without end, in order, working `ahead` of the caller."
     waiting = deque()
-    for seed in count(first_seed):
-        waiting.append((seed, pool.submit(_attempt, task, seed, noise)))
-        if len(waiting) < ahead:
-            continue
-        oldest, future = waiting.popleft()
-        try:
+    try:
+        for seed in count(first_seed):
+            waiting.append((seed, pool.submit(_attempt, task, seed, noise)))
+            if len(waiting) < ahead:
+                continue
+            oldest, future = waiting.popleft()
             yield future.result()
-        except BrokenProcessPool as error:
-            raise RuntimeError(f"A collecting process died while {task} seeds {oldest} to {seed} were being tried (killed, or out of memory: each takes about 1 GB). "
-                               "No file was written; collect again, with fewer workers if memory is short.") from error
-        except Exception as error:
-            error.add_note(f"This happened while the expert tried seed {oldest} of {task}.")
-            raise
+    except BrokenProcessPool as error:
+        raise RuntimeError(f"A collecting process died while {task} seeds {oldest} to {seed} were being tried (killed, or out of memory: each takes about 1 GB). "
+                           "No file was written; collect again, with fewer workers if memory is short.") from error
+    except Exception as error:
+        error.add_note(f"This happened while the expert tried seed {oldest} of {task}.")
+        raise
+    finally:
+        for _, future in waiting:
+            future.cancel()
 
 
 def _refuse_a_bad_expert(task: str, tried: list[tuple[bool, dict]]) -> None:
@@ -102,37 +105,49 @@ def _seeds(tried: list[tuple[bool, dict]], success: bool) -> list[int]:
     return [episode["attrs"]["seed"] for solved, episode in tried if solved == success]
 
 # %% ../../nbs/demos/42_collect.ipynb #c011
-def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, noise: float = NOISE, progress: bool = True) -> dict:
-    """Write `n` demonstrations of `task` to `path` (robomimic HDF5: states, actions, low-dimensional observations); report attempts, successes, mean_length, seconds, failed_seeds.
+def _successes(pool: ProcessPoolExecutor, task: str, n: int, first_seed: int, noise: float, workers: int, bar: tqdm) -> list[tuple[bool, dict]]:
+    "Try one task until it has been solved `n` times; every attempt is returned."
+    tried = []
+    for success, episode in _attempts(pool, task, first_seed, noise, ahead=2 * workers):
+        tried.append((success, {**episode, "attrs": {**episode["attrs"], "task": task}}))
+        bar.update(int(success))
+        bar.set_postfix(task=task, attempts=len(tried), refresh=False)
+        _refuse_a_bad_expert(task, tried)
+        if len(_seeds(tried, success=True)) == n:
+            return tried
 
-    The file depends on every argument but `workers` and `progress`. Nothing is left behind when it is interrupted.
-    Raises ValueError for arguments without sense, RuntimeError when the expert fails more than 10 of 20 attempts or a process dies.
+
+def _summary(tried: list[tuple[bool, dict]]) -> dict:
+    lengths = [len(episode["actions"]) for success, episode in tried if success]
+    return dict(attempts=len(tried), successes=len(lengths), mean_length=float(np.mean(lengths)), failed_seeds=_seeds(tried, success=False))
+
+
+def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, noise: float = NOISE, progress: bool = True) -> dict:
+    """Write `n` demonstrations of `task` (or of each task of a suite) to `path`: robomimic HDF5 with states, actions, low-dimensional observations.
+
+    Report attempts, successes, mean_length, failed_seeds, seconds; of a suite the first four by task. The file depends on every argument but `workers` and
+    `progress`. Nothing is left behind when it is interrupted. Raises ValueError for arguments without sense, RuntimeError when the expert fails more than 10 of
+    20 attempts or a process dies.
     """
     _check(task, n, path, first_seed, workers, noise)
-    began, tried = time.perf_counter(), []
+    began, names, tried, about = time.perf_counter(), [one.name for one in tasks_of(task)], {}, {}
     pool = process_pool(workers)
     try:
-        with tqdm(total=n, desc=f"{task} demonstrations", disable=not progress) as bar:
-            for success, episode in _attempts(pool, task, first_seed, noise, ahead=2 * workers):
-                tried.append((success, episode))
-                bar.update(int(success))
-                bar.set_postfix(attempts=len(tried), refresh=False)
-                _refuse_a_bad_expert(task, tried)
-                if len(_seeds(tried, success=True)) == n:
-                    break
-        env_args, xml = pool.submit(_describe, task).result()
+        with tqdm(total=n * len(names), desc=f"{task} demonstrations", disable=not progress) as bar:
+            for name in names:
+                tried[name] = _successes(pool, name, n, first_seed, noise, workers, bar)
+                about[name] = pool.submit(_describe, name).result()
     finally:
         pool.shutdown(cancel_futures=True)
-    good = [{**episode, "model_file": xml} for success, episode in tried if success]
-    expert = {"name": TASKS[task].expert, "noise": noise, "first_seed": first_seed, "tail": TAIL, "horizon": expert_of(task).HORIZON}
-    write_demos(path, good, attrs=dict(env_args=env_args, task=task, attempts=len(tried), expert=expert))
-    return dict(attempts=len(tried), successes=n, mean_length=float(np.mean([len(e["actions"]) for e in good])), seconds=time.perf_counter() - began,
-                failed_seeds=_seeds(tried, success=False))
+    good = [{**episode, "model_file": about[name][1]} for name in names for success, episode in tried[name] if success]
+    expert = {"name": TASKS[names[0]].expert, "noise": noise, "first_seed": first_seed, "tail": TAIL, "horizon": expert_of(names[0]).HORIZON}
+    write_demos(path, good, attrs=dict(env_args=about[names[0]][0], task=task, attempts=sum(map(len, tried.values())), expert=expert))
+    reports = {name: _summary(tried[name]) for name in names}
+    return (reports[task] if task in reports else dict(tasks=reports)) | dict(seconds=time.perf_counter() - began)
 
 # %% ../../nbs/demos/42_collect.ipynb #c013
 def _check(task: str, n: int, path, first_seed: int, workers: int, noise: float) -> None:
-    if task not in TASKS:
-        raise ValueError(f"There is no task {task!r}: choose one of {', '.join(TASKS)}.")
+    tasks_of(task)
     if n < 2 or workers < 1:
         raise ValueError(f"Asked for {n} demonstrations by {workers} workers: at least 2 (one to train, one to validate) and 1 are needed.")
     if first_seed < 0 or not 0 <= noise < np.inf:
