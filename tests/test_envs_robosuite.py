@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -260,6 +261,35 @@ def test_physics_needs_no_opengl(tmp_path):
 def test_importing_needs_no_simulator():
     done = python("import sys, prism_repro.envs.robosuite; print([m for m in ('mujoco', 'robosuite', 'torch', 'OpenGL') if m in sys.modules])")
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.gl
+def test_a_demonstration_s_own_cube_is_simulated_and_drawn():
+    env = RobosuiteEnv("lift")
+    env.reset(3)
+    state, xml, seen = env.get_state(), env.model_xml(), env.render("agentview", 48)
+    sizes = re.search(r'cube_g0" size="([^"]*)"', xml)[1]
+    larger = xml.replace(sizes, "0.03 0.03 0.03").replace("robosuite/models", "/elsewhere/robosuite/models")
+    env.load_model(larger)
+    env.set_state(state)
+    cube = env.geoms("cube_main")[0]
+    assert np.allclose(env._model.geom_size[cube], 0.03) and env.model_xml() == larger.replace("/elsewhere/", "")
+    drawn = env.render("agentview", 48)
+    assert 0.3 < np.abs(drawn.astype(int) - seen).mean() < 5
+    for _ in range(10):
+        env.step([0, 0, 0.5, 0, 0, 0, 1])
+    assert abs(env.pose("cube_main")[0][2] - 0.83) < 2e-3  # stands on its larger foot
+    with pytest.raises(ValueError, match="is not this lift's: camera 'frontview' has pos 9"):
+        env.load_model(re.sub(r'(<camera name="frontview" pos=")[^ ]*', r"\g<1>9", xml))
+    assert np.allclose(env._model.geom_size[cube], 0.03)  # nothing changed
+    env.load_model(xml)
+    env.set_state(state)
+    assert np.array_equal(env.render("agentview", 48), seen)
+    before = episode_hash(env, 11, 3)
+    env.load_model(larger)
+    env.load_model(xml)
+    assert episode_hash(env, 11, 3) == before
+    env.close()
 
 
 def test_the_model_and_env_args_travel(lift):

@@ -119,6 +119,7 @@ class RobosuiteEnv:
         self._cameras = {name: env.sim.model.camera_name2id(name) for name in env.sim.model.camera_names}
         self._control = OSCPose(env)
         self._fixtures = [env.sim.model.body_name2id(f.root_body) for f in getattr(env, "fixtures_dict", {}).values()]  # LIBERO's furniture: a reset moves it, physics does not
+        self._stood = self._furniture()
         hand, model = robot.gripper["right"], env.sim.model
         self._finger_geoms = [model.geom_name2id(geom) for side in ("left_finger", "right_finger") for geom in hand.important_geoms[side]]
         self._part_of = np.zeros(self._model.ngeom + 1, np.uint8)  # the last entry: no geom
@@ -134,26 +135,27 @@ class RobosuiteEnv:
 
     def reset(self, seed: int) -> None:
         "Start the episode that `seed` names; repeats to the bit in any process, whatever ran before."
-        rng = np.random.default_rng(seed)
+        self._put_fixtures(self._stood)
+        for _ in range(2 if self._fixtures else 1):  # what lies on furniture is put where the furniture stood before the reset: the second draw finds it in place
+            self._draw_start(np.random.default_rng(seed), seed)
+        self._settle()
+
+    def _draw_start(self, rng: np.random.Generator, seed: int, tries: int = 100) -> None:
+        "Draw an initial scene; again where the objects drawn first left no room for the last."
+        from robosuite.utils.errors import RandomizationError
+
         self._env.rng = rng
         samplers = [self._env.placement_initializer]
         for sampler in samplers:  # one for each object, below one for all
             sampler.rng = rng
             samplers += getattr(sampler, "samplers", {}).values()
         with _numpy_seeded(seed):
-            self._draw_start()
-        self._settle()
-
-    def _draw_start(self, tries: int = 100) -> None:
-        "Draw an initial scene; again where the objects drawn first left no room for the last."
-        from robosuite.utils.errors import RandomizationError
-
-        for attempt in range(tries):
-            try:
-                return self._env.reset()
-            except RandomizationError:
-                if attempt == tries - 1:
-                    raise
+            for attempt in range(tries):
+                try:
+                    return self._env.reset()
+                except RandomizationError:
+                    if attempt == tries - 1:
+                        raise
 
     def _settle(self) -> None:
         "Let what was put down come to rest."
@@ -188,8 +190,15 @@ class RobosuiteEnv:
             self._env._post_process()  # LIBERO: a stove that is on glows
 
     def success(self) -> bool:
-        "Tell whether the task is solved in the present state, by robosuite's own rule."
+        "Tell whether the task is solved in the present state, by the task's own rule."
+        self._touch()
         return bool(self._env._check_success())
+
+    def _touch(self) -> None:
+        "Find the contacts of the present state: a step leaves those of 2 ms ago, and the next one finds its own."
+        import mujoco
+
+        mujoco.mj_collision(self._model, self._data)
 
     def low_dim(self) -> dict[str, Float[np.ndarray, "d"]]:
         "Read the grip site's position (m, world), the hand's orientation (xyzw, world) and the finger joints (m)."
@@ -213,9 +222,7 @@ class RobosuiteEnv:
 
     def contact(self) -> bool:
         "Tell whether a finger touches the task's object in the present state."
-        import mujoco
-
-        mujoco.mj_collision(self._model, self._data)  # a step leaves the contacts of 2 ms ago; the next one finds its own
+        self._touch()
         pairs, cube = self._data.contact.geom, np.flatnonzero(self._part_of[:-1] == PARTS["object"])
         return bool((np.isin(pairs, self._finger_geoms).any(1) & np.isin(pairs, cube).any(1)).any())
 
@@ -243,8 +250,14 @@ class RobosuiteEnv:
 
     def get_state(self) -> Float[np.ndarray, "S"]:
         "Copy MuJoCo's state as robomimic stores it: time, qpos, qvel; then, of each piece of furniture that has no joint but that a reset moves, position and orientation."
-        moved = [pose for body in self._fixtures for pose in (self._model.body_pos[body], self._model.body_quat[body])]
-        return np.concatenate([[self._data.time], self._data.qpos, self._data.qvel, *moved])
+        return np.concatenate([[self._data.time], self._data.qpos, self._data.qvel, self._furniture().ravel()])
+
+    def _furniture(self) -> Float[np.ndarray, "F 7"]:
+        "Position (m) and orientation (wxyz) of LIBERO's furniture."
+        return np.hstack([self._model.body_pos[self._fixtures], self._model.body_quat[self._fixtures]])
+
+    def _put_fixtures(self, poses: Float[np.ndarray, "F 7"]) -> None:
+        self._model.body_pos[self._fixtures], self._model.body_quat[self._fixtures] = poses[:, :3], poses[:, 3:]
 
     def set_state(self, state: Float[np.ndarray, "S"]) -> None:
         "Put the simulator into a state of `get_state`. What follows depends on it and on the actions alone, not on what ran before."
@@ -254,8 +267,7 @@ class RobosuiteEnv:
             raise ValueError(f"A state of {self.task.name} has {1 + nq + nv + more} numbers (time, {nq} qpos, {nv} qvel{furniture}), this one has shape {state.shape}.")
         self._env.sim.reset()
         self._data.time, self._data.qpos[:], self._data.qvel[:] = state[0], state[1 : 1 + nq], state[1 + nq : 1 + nq + nv]
-        for body, pose in zip(self._fixtures, state[1 + nq + nv :].reshape(-1, 7)):
-            self._model.body_pos[body], self._model.body_quat[body] = pose[:3], pose[3:]
+        self._put_fixtures(state[1 + nq + nv :].reshape(-1, 7))
         robot = self._env.robots[0]
         robot.gripper["right"].current_action = np.zeros(robot.gripper["right"].dof)
         arm = robot.part_controllers["right"]
