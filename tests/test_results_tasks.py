@@ -1,0 +1,34 @@
+"""Tests of nbs/results/89_tasks.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+from prism_repro.results.sheets import to_csv
+from prism_repro.results.tasks import HEADER, learned, task_row, task_sheet
+
+
+def episodes(k, n):
+    return [dict(success=i < k) for i in range(n)]
+
+
+def found(k=20, chance=0):
+    cell = dict(cell="can-sspool-fm", config=dict(encoder=dict(name="SSPool"), objective=dict(name="FM"), seeds=[0]),
+                measurements=[dict(seed=0, checkpoint="last", weights="ema", steps=9, episodes=episodes(k, 50))])
+    baselines = dict(demonstrations=dict(n=100, attempts=104, mean_steps=131.4), measurements=[dict(policy="random", episodes=episodes(chance, 50)), dict(policy="mean action", episodes=episodes(0, 50))])
+    return dict(cell=cell, baselines=baselines)
+
+
+def test_a_row_and_what_is_missing():
+    row = dict(zip(HEADER, task_row("can", found())))
+    assert row["Success"] == "20/50" and row["Expert"] == "100/104" and row["Random"] == "0/50" and row["Learned"] == "yes" and row["Steps"] == "131"
+    assert task_row("can", found(4))[-1] == task_row("can", found(20, chance=15))[-1] == "no"
+    assert task_row("can", dict(cell=None, baselines=None)) == ["can", "not run", "-", "-", "-", "not run", "-", "-", "-", "-"]
+    assert task_row("can", found() | dict(cell=None))[4:7] == ["-", "not run", "-"]
+
+
+def test_the_stand_ins_are_called_so():
+    sheet = task_sheet("tasks", {"key_pick": found(), "can": dict(cell=None, baselines=None)})
+    assert "stand in" in sheet.notes[-1] and "stand in" not in " ".join(task_sheet("tasks", {"can": found()}).notes)
+    assert to_csv(sheet).splitlines()[0].startswith("task,demonstrations,expert_attempts") and to_csv(sheet).splitlines()[2].startswith("can,,")
+
+
+def test_learned_needs_intervals_apart():
+    assert learned((50, 50), [(10, 50)]) and not learned((20, 50), [(10, 50)])
