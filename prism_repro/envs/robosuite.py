@@ -7,6 +7,7 @@ __all__ = ['SUPPORTED', 'MODEL_SEED', 'ASSETS', 'PARTS', 'import_robosuite', 'ma
 
 # %% ../../nbs/envs/31_robosuite.ipynb #c003
 import contextlib
+import copy
 import importlib
 import logging
 import os
@@ -105,6 +106,7 @@ class RobosuiteEnv:
             self._env = importlib.import_module(f"prism_repro.envs.{self.task.world}").make(self.task)
         self._env._observables = OrderedDict()  # read from the simulator below, when asked for
         self._xml = self._installed_xml = self._env.sim.model.get_xml()
+        self._installed = copy.copy(self._env.sim.model._model)  # before its meshes are thinned
         self._find_parts()
         self._renderer = None if render is None else Renderer(self._model, render)
         self.reset(0)
@@ -135,9 +137,7 @@ class RobosuiteEnv:
 
     def reset(self, seed: int) -> None:
         "Start the episode that `seed` names; repeats to the bit in any process, whatever ran before."
-        self._put_fixtures(self._stood)
-        for _ in range(2 if self._fixtures else 1):  # what lies on furniture is put where the furniture stood before the reset: the second draw finds it in place
-            self._draw_start(np.random.default_rng(seed), seed)
+        self._draw_start(np.random.default_rng(seed), seed)
         self._settle()
 
     def _draw_start(self, rng: np.random.Generator, seed: int, tries: int = 100) -> None:
@@ -151,6 +151,7 @@ class RobosuiteEnv:
             samplers += getattr(sampler, "samplers", {}).values()
         with _numpy_seeded(seed):
             for attempt in range(tries):
+                self._put_fixtures(np.tile([0.0, 0, 0, 1, 0, 0, 0], (len(self._fixtures), 1)))  # LIBERO reads its regions where the model is loaded: furniture at the origin
                 try:
                     return self._env.reset()
                 except RandomizationError:
@@ -260,8 +261,13 @@ class RobosuiteEnv:
         self._model.body_pos[self._fixtures], self._model.body_quat[self._fixtures] = poses[:, :3], poses[:, 3:]
 
     def set_state(self, state: Float[np.ndarray, "S"]) -> None:
-        "Put the simulator into a state of `get_state`. What follows depends on it and on the actions alone, not on what ran before."
+        """Put the simulator into a state of `get_state`. What follows depends on it and on the actions alone, not on what ran before.
+
+        A state without furniture, as LIBERO's own files have it, leaves that where the model has it.
+        """
         state, nq, nv, more = np.asarray(state, dtype=np.float64), self._model.nq, self._model.nv, 7 * len(self._fixtures)
+        if state.shape == (1 + nq + nv,):
+            state = np.concatenate([state, self._stood.ravel()])
         if state.shape != (1 + nq + nv + more,):
             furniture = f", {more} for furniture" if more else ""
             raise ValueError(f"A state of {self.task.name} has {1 + nq + nv + more} numbers (time, {nq} qpos, {nv} qvel{furniture}), this one has shape {state.shape}.")
@@ -287,6 +293,41 @@ class RobosuiteEnv:
     def model_xml(self) -> str:
         "Give the model as MuJoCo XML; paths of meshes and textures start at their package, so it is the same on every machine."
         return re.sub(rf'file="[^"]*/(({ASSETS})/)', r'file="\1', self._xml)
+
+    def load_model(self, xml: str) -> None:
+        """Rebuild the simulation from a demonstration's own model, whose object may have another size; what follows starts with `reset` or `set_state`.
+
+        Raises ValueError, and changes nothing, for a model that differs in anything else.
+        """
+        own = to_installed(xml, self._installed_xml)
+        if own == to_installed(self._xml, self._installed_xml):
+            return
+        model, found = copy.copy(self._installed), []
+        if own != self._installed_xml:
+            moved = [self._env.sim.model.body_id2name(body) for body in self._fixtures]
+            model = compile_model(own, "The demonstration's model")
+            found = differences(self._installed, model, self.task.object, moved)
+        if found:
+            more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+            raise ValueError(f"The demonstration's model is not this {self.task.name}'s: {'; '.join(found[:3])}{more}.")
+        self._xml = own
+        self._simulate(model)
+
+    def _simulate(self, model) -> None:
+        "Go on with another compiled model of the same parts, as robosuite's `reset_from_xml_string` does."
+        from robosuite.utils.binding_utils import MjSim
+
+        settings = None if self._renderer is None else self._renderer.settings
+        self.close()  # one renderer a process
+        self._env.close()
+        self._env.sim = MjSim(model)
+        self._env.sim.forward()
+        self._env.initialize_time(self._env.control_freq)
+        self._env.deterministic_reset = True  # nothing is drawn anew
+        self._env.reset()
+        self._env.deterministic_reset = False
+        self._find_parts()
+        self._renderer = None if settings is None else Renderer(self._model, settings)
 
     def close(self) -> None:
         "Free the renderer; safe to call twice."
