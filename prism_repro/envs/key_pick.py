@@ -22,8 +22,8 @@ BOW_AT, BOW_RADIUS, BOW_RIM = -0.046, 0.020, 0.008  # m: the ring's centre on x,
 SHANK = (-0.026, 0.070)  # m: from, to on x; as wide as it is thick
 TEETH = (0.050, 0.065)  # m: centres on x
 TOOTH = (0.010, 0.022)  # m: along and away from the shank
-BRASS = "0.80 0.56 0.13 1"
-DENSITY = 1500  # kg/m3: brass has 8500, but a key as large as this one, and 45 g, is a hollow one
+BRASS = "0.68 0.47 0.12 1"
+DENSITY = 1500  # kg/m3: brass has 8500, but a key as large as this one, and 50 g, is a hollow one
 
 
 def key_boxes() -> list[dict[str, str]]:
