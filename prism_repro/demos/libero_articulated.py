@@ -75,13 +75,14 @@ def held(env, body: str, point=(0.0, 0.0, 0.0)) -> Float[np.ndarray, "3"]:
     return hand.rotation.T @ (position + rotation @ point - hand.position)
 
 # %% ../../nbs/demos/46_libero_articulated.ipynb #c007
-def grasp(env, style, body: str, point, down: Float[np.ndarray, "3 3"], missed=(0.0, 0.0, 0.0), lift: float = 0.13) -> Iterator[Waypoint]:
-    "Close the fingers about a point (m) in a body's frame and lift it; the generator returns whether the body came along. Starts open, from above."
+def grasp(env, style, body: str, point, down: Float[np.ndarray, "3 3"], missed=(0.0, 0.0, 0.0), lift: float = 0.13,
+          over: float = 0.09) -> Iterator[Waypoint]:
+    "Close the fingers about a point (m) in a body's frame, coming from `over` (m) above, and lift it; the generator returns whether the body came along."
     def at():
         position, rotation = env.pose(body)
         return position + rotation @ point + missed
 
-    above = at() + [0.02 * style.shift[0], 0.02 * style.shift[1], 0.09 + 0.02 * style.shift[2]]
+    above = at() + [0.02 * style.shift[0], 0.02 * style.shift[1], over + 0.02 * style.shift[2]]
     yield Waypoint(above, down, OPEN, within=0.02, turned=0.2, patience=80)
     yield Waypoint(at(), down, OPEN, within=0.006, patience=50, steady=0.5)
     hand, height = read_hand(env).position, env.pose(body)[0][2]
@@ -238,13 +239,14 @@ def mug_into_microwave(env, style, mug: str = "white_yellow_mug_1_main", oven: s
     """
     for mishap in attempts(style):
         down = pointing_down(nearest_yaw(env, 0.0))
-        if not (yield from grasp(env, style, mug, (0.062, 0, 0.068 + 0.004 * style.shift[0]), down, beside(style, mishap, down))):
+        point = np.array([0.062, 0, 0.075 + 0.003 * style.shift[0]])  # above the door and down: it would catch the hand
+        if not (yield from grasp(env, style, mug, point, down, beside(style, mishap, down), lift=0.17, over=0.22)):
             continue
-        corner, at = env.pose(oven)[0] + [-0.02 + 0.02 * style.shift[1], -0.128, 0.028], held(env, mug)  # where the hand is, in x and y; the floor
-        inside = np.array([corner[0], corner[1], corner[2] - (down @ at)[2]])
-        yield Waypoint(inside + [0, -0.12, 0.07], down, CLOSE, within=0.02, patience=80)
-        yield Waypoint(inside + [0, -0.10, 0], down, CLOSE, within=0.01, patience=60, steady=0.5)
-        yield Waypoint(inside, down, CLOSE, within=0.01, patience=60, pace=0.8, steady=0.5)
+        place, at = env.pose(oven)[0], held(env, mug)
+        x, y, z = place[0] - 0.026 + 0.004 * style.shift[1], place[1] - 0.125, place[2] + 0.040 - (down @ at)[2]
+        yield Waypoint(np.array([x, y - 0.10, z + 0.12]), down, CLOSE, within=0.02, patience=80)
+        yield Waypoint(np.array([x, y - 0.10, z]), down, CLOSE, within=0.01, patience=60, steady=0.5)
+        yield Waypoint(np.array([x, y, z]), down, CLOSE, within=0.01, patience=60, pace=0.8, steady=0.5)
         yield from let_go(env, read_hand(env))
         hand = read_hand(env).position
         yield Waypoint(hand + [0, -0.03, 0.05], down, OPEN, within=0.02, turned=1)
