@@ -103,5 +103,7 @@ def test_every_number_of_levels(down_dims, Tp):
     ],
 )
 def test_what_does_not_fit_is_refused(x, t, cond, match):
+    with pytest.raises(ValueError, match="kernel_size=4 would lengthen"):
+        ConditionalUnet1D(7, 20, (16,), kernel_size=4)
     with pytest.raises(ValueError, match=match):
         small()(torch.zeros(x), torch.zeros(t), torch.zeros(cond))

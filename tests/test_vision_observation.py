@@ -41,6 +41,8 @@ def test_low_dim_only():
 
 def test_a_shared_encoder_is_refused():
     shared = Corner()
+    with pytest.raises(ValueError, match="'wrist.left'.*have a dot"):
+        ObservationEncoder({}, {"wrist.left": 2})
     with pytest.raises(ValueError, match="give each camera its own copy"):
         ObservationEncoder({"a": shared, "b": shared}, {})
 

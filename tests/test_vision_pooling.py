@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"build SSPool\(5\)"):
         SSPool(4)(torch.zeros(1, 5, 3, 3))
     for kwargs in (dict(num_kp=0), dict(temperature=0.0)):
-        with pytest.raises(ValueError, match="num_kp >= 1 and temperature > 0"):
+        with pytest.raises(ValueError, match="whole num_kp >= 1 and temperature > 0"):
             SSPool(4, **kwargs)
 
 

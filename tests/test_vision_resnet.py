@@ -1,6 +1,7 @@
 """Tests of nbs/vision/10_resnet.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
+import numpy as np
 import pytest
 import torch
 
@@ -87,6 +88,9 @@ def test_images_that_do_not_fit_are_refused():
     for shape in [(2, 1, 76, 76), (2, 76, 76, 3), (3, 76, 76)]:
         with pytest.raises(ValueError, match=r"takes \[B, 3, H, W\]"):
             net(torch.zeros(shape))
+    for bytes_or_numpy in (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), np.zeros((1, 3, 64, 64), np.float32)):
+        with pytest.raises(ValueError, match="expected a tensor of floats"):
+            ResNet18(width=8)(bytes_or_numpy)
     with pytest.raises(ValueError, match="at least 32 px"):
         net(torch.zeros(1, 3, 76, 31))
     with pytest.raises(ValueError, match="at least 32 px"):

@@ -77,6 +77,8 @@ class ConditionalUnet1D(nn.Module):
         n_groups: int = 8,
     ):
         super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} would lengthen the chunk: choose an odd one (the default is 5).")
         self.input_dim, self.global_cond_dim = input_dim, global_cond_dim
         self.multiple = 2 ** (len(down_dims) - 1)
         self.diffusion_step_encoder = nn.Sequential(

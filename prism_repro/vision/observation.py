@@ -36,6 +36,8 @@ class ObservationEncoder(nn.Module):
         when: str = "train+eval",  # or "eval": whether training is shuffled too
     ):
         super().__init__()
+        if dotted := [name for name in (*encoders, *low_dim) if "." in name]:
+            raise ValueError(f"{dotted} have a dot, which separates the parts of a weight's name: rename them.")
         if len({id(p) for e in encoders.values() for p in e.parameters()}) < sum(len(list(e.parameters())) for e in encoders.values()):
             raise ValueError(f"Two of the cameras {sorted(encoders)} share an encoder's weights: give each camera its own copy.")
         check_shuffle(shuffle, when)

@@ -103,8 +103,8 @@ class SSPool(nn.Module):
         learn_temperature: bool = False,
     ):
         super().__init__()
-        if (num_kp is not None and num_kp < 1) or temperature <= 0:
-            raise ValueError(f"SSPool needs num_kp >= 1 and temperature > 0, not num_kp={num_kp!r} and temperature={temperature!r}.")
+        if (num_kp is not None and (not isinstance(num_kp, int) or num_kp < 1)) or temperature <= 0:
+            raise ValueError(f"SSPool needs a whole num_kp >= 1 and temperature > 0, not num_kp={num_kp!r} and temperature={temperature!r}.")
         self.in_channels = in_channels
         self.conv = nn.Conv2d(in_channels, num_kp, 1) if num_kp else nn.Identity()
         self.fixed_temperature = float(temperature)

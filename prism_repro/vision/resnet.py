@@ -103,6 +103,8 @@ class ResNet18(nn.Module):
 
     def features(self, images: Float[Tensor, "B C H W"]) -> dict[str, Float[Tensor, "B _ _ _"]]:
         "Return every map by name: conv1 (after its norm and ReLU), maxpool, layer1, ..."
+        if not (isinstance(images, Tensor) and images.is_floating_point()):
+            raise ValueError(f"Images are {getattr(images, 'dtype', type(images).__name__)}, expected a tensor of floats: torch.from_numpy(images) / 255 makes one of bytes.")
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise ValueError(
                 f"Images of shape {list(images.shape)} do not fit: this network takes [B, {self.in_channels}, H, W]. "
