@@ -20,7 +20,7 @@ from .kit import CLOSE, OPEN, Waypoint, pointing_down, read_hand
 # %% ../../nbs/demos/41_tool_hang.ipynb #c005
 # in the frame of frame_root: x from the hook to the rod, z up the rod (m)
 GRIP, TIP, HOOK = np.array([0.04375, 0, 0.0525]), np.array([0.04375, 0, -0.13445]), np.array([-0.04375, 0, 0.096])
-RING = np.array([-0.0937, 0, 0])  # in the frame of tool_root: x from the ring along the handle
+RING = np.array([-0.09353, 0, 0])  # in the frame of tool_root: x from the ring along the handle
 HOLE = np.array([0, 0.045, 0.08])  # in the frame of stand_root: top of the post, 1 cm wide inside
 DEEP = 0.147  # m from the top of the post to the tip when it stands
 UP = np.array([0.0, 0, 1])
