@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from prism_repro.data.schema import demo_names, read_attrs, validate, write_demos
+from prism_repro.data.schema import demo_names, open_demos, read_attrs, validate, write_demos
 from prism_repro.files import file_hash
 
 ENV_ARGS = {"env_name": "Lift", "type": 1, "env_version": "1.5.2", "env_kwargs": {"control_freq": 20}}
@@ -153,6 +153,28 @@ def test_files_that_are_not_hdf5(tmp_path):
     for size in (9, 100, 2000, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
         assert len(validate(path)) == 1, size
+
+
+def test_reading_what_is_damaged_names_file_and_place(tmp_path):
+    path = good(tmp_path / "whole.hdf5")
+    (tmp_path / "foreign.hdf5").write_bytes(b"PK\x03\x04 some zip file")
+    (tmp_path / "cut.hdf5").write_bytes(path.read_bytes()[:-1000])
+    for name, found in (("foreign", "foreign.hdf5: file: expected an HDF5 file, found another format.*PK"), ("cut", "cut.hdf5: file: expected a readable HDF5 file")):
+        with pytest.raises(ValueError, match=found):
+            read_attrs(tmp_path / f"{name}.hdf5")
+    with pytest.raises(FileNotFoundError, match="no demonstration file .*nowhere.hdf5"):
+        read_attrs(tmp_path / "nowhere.hdf5")
+    with h5py.File(path, "r+") as f:
+        del f["data/demo_1/actions"]
+    with pytest.raises(ValueError, match="whole.hdf5: data/demo_1/actions: expected a dataset, found nothing"):
+        with open_demos(path) as f:
+            [f["data"][name]["actions"][()] for name in demo_names(f)]
+    with pytest.raises(ValueError, match="my own"):
+        with open_demos(path):
+            raise ValueError("my own")
+    with pytest.raises(KeyError, match="no mask 'nope'"):
+        with open_demos(good(tmp_path / "b.hdf5")) as f:
+            demo_names(f, "nope")
 
 
 def test_flipped_bytes_never_raise(tmp_path):

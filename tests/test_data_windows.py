@@ -106,6 +106,9 @@ def test_digest_sees_data_and_horizons(tmp_path):
 
 def test_says_what_is_wrong(tmp_path):
     path, _ = make(tmp_path / "a.hdf5")
+    (tmp_path / "zip.hdf5").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match="zip.hdf5: file: expected an HDF5 file, found another format"):
+        Windows.load(tmp_path / "zip.hdf5", ["agentview"], {})
     with pytest.raises(ValueError, match="a.hdf5: data/demo_0/obs/sideview_image is missing; the demo has .*agentview_image"):
         Windows.load(path, ["sideview"], {})
     with pytest.raises(ValueError, match=r"data/demo_0/obs/robot0_eef_pos: expected shape \(12, 4\), found \(12, 3\)"):

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 pytest.importorskip("robosuite")
 
 from prism_repro.data.schema import read_attrs, validate, write_demos
-from prism_repro.demos.observe import render_observations
+from prism_repro.demos.observe import render_observations, task_of
 from prism_repro.envs.rendering import RenderSettings
 from prism_repro.envs.robosuite import RobosuiteEnv
 
@@ -100,6 +101,14 @@ def test_wrong_frames_of_a_worker_are_found_and_nothing_is_written(source, tmp_p
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_other_projects_name_the_task_their_way():
+    assert task_of({"task": "lift_wide", "env_args": {"env_name": "Lift"}}) == "lift_wide"
+    assert task_of({"env_args": {"env_name": "Lift"}}) == "lift" and task_of({"env_args": {"env_name": "ToolHang"}}) == "tool_hang"
+    bowl = "libero/libero/bddl_files/libero_spatial/pick_up_the_black_bowl_on_the_stove_and_place_it_on_the_plate.bddl"
+    assert task_of({"env_args": {"env_name": "Libero_Tabletop_Manipulation"}, "bddl_file_name": bowl}).startswith("libero_spatial_")
+    assert task_of({"task": "coffee"}) is None and task_of({"env_args": "{"}) is None and task_of({}) is None
+
+
 def test_a_source_that_cannot_be_rendered_gets_a_sentence(source, tmp_path):
     out = tmp_path / "out.hdf5"
     with pytest.raises(FileNotFoundError, match="no demonstration file .*nowhere.hdf5: collect one"):
@@ -124,15 +133,28 @@ def test_a_source_that_cannot_be_rendered_gets_a_sentence(source, tmp_path):
 
 @pytest.mark.gl
 @pytest.mark.slow
-def test_another_model_or_camera_is_refused_by_name(source, tmp_path):
-    other = Path(shutil.copy(source, tmp_path / "other.hdf5"))
+def test_each_demo_is_drawn_with_its_own_cube_and_another_camera_is_refused(source, tmp_path):
+    other, QUICK = Path(shutil.copy(source, tmp_path / "other.hdf5")), dict(cameras=["agentview"], size=24, progress=False)
+    with h5py.File(other, "a") as file:  # as robomimic's own files: a cube for each demo, paths of another machine
+        xml = file["data/demo_1"].attrs["model_file"]
+        file["data/demo_1"].attrs["model_file"] = re.sub(r'(cube_g0(?:_vis)?" size=")[^"]*', r"\g<1>0.04 0.04 0.04", xml).replace('"robosuite/', '"/home/ada/robosuite/')
+        del file["data"].attrs["task"]
+    for workers in (1, 2):
+        render_observations(other, tmp_path / f"out{workers}.hdf5", workers=workers, **QUICK)
+    assert sha(tmp_path / "out1.hdf5") == sha(tmp_path / "out2.hdf5")
+    render_observations(source, tmp_path / "ours.hdf5", workers=1, **QUICK)
+    with h5py.File(tmp_path / "out1.hdf5") as file, h5py.File(tmp_path / "ours.hdf5") as ours:
+        key, apart = "obs/agentview_image", []
+        for name in ours["data"]:
+            apart.append(np.abs(file["data"][name][key][()].astype(int) - ours["data"][name][key][()]).mean())
+        assert apart[0] == apart[2] == 0 < 0.3 < apart[1], apart
     with h5py.File(other, "a") as file:
-        file["data/demo_1"].attrs["model_file"] = file["data/demo_1"].attrs["model_file"].replace('size="0.02', 'size="0.03')
-    with pytest.raises(ValueError, match="demo_1 was recorded with another model"):
+        file["data/demo_1"].attrs["model_file"] = re.sub(r'(<camera name="agentview" pos=")[^ ]*', r"\g<1>0.7", xml)
+    with pytest.raises(ValueError, match="other.hdf5: demo_1 cannot be rendered.*camera 'agentview' has pos 0.7.*prism-repro data check"):
         render_observations(other, tmp_path / "out.hdf5", workers=1, **QUICK)
     with pytest.raises(ValueError, match="no camera 'topview'"):
         render_observations(source, tmp_path / "out.hdf5", workers=1, cameras=["topview"], size=24, progress=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.hdf5"]
+    assert not (tmp_path / "out.hdf5").exists()
 
 
 @pytest.mark.gl

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from jaxtyping import Int
 
-from .schema import demo_names
+from .schema import demo_names, open_demos
 from ..files import atomic
 
 # %% ../../nbs/data/21_windows.ipynb #c005
@@ -98,7 +98,7 @@ class Windows:
         Raises ValueError naming the file, the demo, what was expected and found when an observation is missing or has another size.
         """
         keys = {**{c: f"obs/{c}_image" for c in cameras}, **{k: f"obs/{k}" for k in low_dim}, "actions": ACTIONS[actions]}
-        with h5py.File(path, "r") as file:
+        with open_demos(path) as file:
             names = demo_names(file, split)
             lengths = [len(file["data"][name]["actions"]) for name in names]
             maps = _maps(Path(path), file["data"], names, [keys[c] for c in cameras], split, memory)
