@@ -70,6 +70,13 @@ def key_object():
     return Key
 
 
+def _scatter(table, rng):
+    "Make robosuite's sampler that puts the key anywhere within 10 cm of a point (m) on the table, turned any way."
+    from robosuite.utils.placement_samplers import UniformRandomSampler
+
+    return UniformRandomSampler(name="ObjectSampler", x_range=[-0.1, 0.1], y_range=[-0.1, 0.1], ensure_object_boundary_in_range=False, reference_pos=table, z_offset=0.01, rng=rng)
+
+
 @functools.cache
 def key_pick():
     "Make the class `KeyPick` and register it with robosuite: Lift's table and arm, and a key."
@@ -77,35 +84,28 @@ def key_pick():
     from robosuite.environments.manipulation.manipulation_env import ManipulationEnv
     from robosuite.models.arenas import TableArena
     from robosuite.models.tasks import ManipulationTask
-    from robosuite.utils.placement_samplers import UniformRandomSampler
 
     class KeyPick(ManipulationEnv):
         def __init__(self, robots, placement_initializer=None, use_object_obs=True, reward_shaping=False, initialization_noise="default", **settings):
-            self.table_offset, self.use_object_obs = np.array((0.0, 0.0, 0.8)), use_object_obs
-            self.placement_initializer = placement_initializer
+            self.table, self.placement_initializer = np.array((0.0, 0.0, 0.8)), placement_initializer
+            self.use_object_obs = use_object_obs
             super().__init__(robots, initialization_noise=initialization_noise, **settings)
+
+        def _check_success(self) -> bool:
+            return bool(self.sim.data.body_xpos[self.sim.model.body_name2id(self.key.root_body)][2] > self.table[2] + RISEN)
 
         def reward(self, action=None) -> float:
             return float(self._check_success())
 
-        def _check_success(self) -> bool:
-            return bool(self.sim.data.body_xpos[self.key_body_id][2] > self.table_offset[2] + RISEN)
-
         def _load_model(self):
             super()._load_model()
-            robot, arena, self.key = self.robots[0].robot_model, TableArena(table_offset=self.table_offset), key_object()("key")
+            robot, arena, self.key = self.robots[0].robot_model, TableArena(table_offset=self.table), key_object()("key")
             robot.set_base_xpos(robot.base_xpos_offset["table"](arena.table_full_size[0]))
             arena.set_origin([0, 0, 0])
-            if self.placement_initializer is None:
-                self.placement_initializer = UniformRandomSampler(
-                    name="ObjectSampler", x_range=[-0.1, 0.1], y_range=[-0.1, 0.1], ensure_object_boundary_in_range=False, reference_pos=self.table_offset, z_offset=0.01, rng=self.rng)
+            self.placement_initializer = self.placement_initializer or _scatter(self.table, self.rng)
             self.placement_initializer.reset()
             self.placement_initializer.add_objects(self.key)
             self.model = ManipulationTask(mujoco_arena=arena, mujoco_robots=[robot], mujoco_objects=self.key)
-
-        def _setup_references(self):
-            super()._setup_references()
-            self.key_body_id = self.sim.model.body_name2id(self.key.root_body)
 
         def _reset_internal(self):
             super()._reset_internal()
@@ -114,20 +114,24 @@ def key_pick():
                     self.sim.data.set_joint_qpos(key.joints[0], np.concatenate([position, quat]))
 
         def _setup_observables(self):
-            from robosuite.utils.observables import Observable, sensor
-
-            @sensor(modality="object")
-            def key_pos(obs_cache):
-                return np.array(self.sim.data.body_xpos[self.key_body_id])
-
-            @sensor(modality="object")
-            def key_quat(obs_cache):
-                return np.array(self.sim.data.body_xquat[self.key_body_id])[[1, 2, 3, 0]]
-
-            seen = [key_pos, key_quat] if self.use_object_obs else []
-            return {**super()._setup_observables(), **{s.__name__: Observable(s.__name__, s, sampling_rate=self.control_freq) for s in seen}}
+            return {**super()._setup_observables(), **(_sensors(self) if self.use_object_obs else {})}
 
     return KeyPick
+
+
+def _sensors(env) -> dict:
+    "Make robosuite's observables of the key: place (m, world) and orientation (xyzw)."
+    from robosuite.utils.observables import Observable, sensor
+
+    @sensor(modality="object")
+    def key_pos(cache):
+        return np.array(env.sim.data.get_body_xpos(env.key.root_body))
+
+    @sensor(modality="object")
+    def key_quat(cache):
+        return np.array(env.sim.data.get_body_xquat(env.key.root_body))[[1, 2, 3, 0]]
+
+    return {seen.__name__: Observable(seen.__name__, seen, sampling_rate=env.control_freq) for seen in (key_pos, key_quat)}
 
 
 def make(task: Task):
