@@ -2,13 +2,11 @@
 
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from prism_repro.demos import tool_hang
 from prism_repro.demos.kit import correlated_noise, follow, read_hand
 from prism_repro.demos.tool_hang import GRIP, HOLE, HOOK, MISHAPS, RING, TIP, across, carried, draw_style, place, waypoints
 
