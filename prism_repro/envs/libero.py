@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .robosuite import import_robosuite
+from .simulator import import_robosuite
 from .tasks import Task
 
 # %% ../../nbs/envs/34_libero.ipynb #c004
