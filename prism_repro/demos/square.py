@@ -55,7 +55,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         other_way=bool(rng.random() < 0.2),
         above=box((-0.02, 0.02), (-0.012, 0.012), (0.05, 0.09)),
         aim=box((0.006, 0.017), (-0.003, 0.003), (0.000, 0.007)),
-        twist=0.05 * rng.normal(),
+        twist=rng.uniform(-0.1, 0.1),
         height=rng.uniform(0.03, 0.07),
         aside=rng.choice([-1, 1]) * rng.uniform(0.04, 0.08) if rng.random() < 0.35 else 0.0,
         low=rng.uniform(0.045, 0.08),
@@ -138,15 +138,18 @@ def _carry(env, style: Style, mishap: str, straight: Float[np.ndarray, "3 3"]) -
 
 
 def _thread(env, style: Style, mishap: str, straight: Float[np.ndarray, "3 3"]) -> Generator[Waypoint, None, bool]:
-    turn = _turn_for(env, straight)
-    for error in [0.02 * style.miss if mishap == "off" else np.zeros(2), np.zeros(2), np.zeros(2)]:
-        over, low = (np.array([*(PEG + error), z]) for z in (TOP + 0.02, TABLE + style.low))
-        yield Waypoint(_hand_for(env, over), turn, CLOSE, within=0.005, turned=0.05, patience=30, pace=0.7, steady=0.4)
-        yield Waypoint(_hand_for(env, low), turn, CLOSE, within=0.012, turned=9.0, patience=12 if any(error) else 25, pace=0.7, steady=0.4)
+    turn, careful = _turn_for(env, straight), dict(pace=0.7, steady=0.4)
+    for off in [mishap == "off", False, False]:
+        over = np.array([*(PEG + off * 0.02 * style.miss), TOP + 0.02])
+        yield Waypoint(_hand_for(env, over), turn, CLOSE, within=0.005, turned=0.05, patience=30, **careful)
+        low = np.array([*over[:2], TOP - 0.01 if off else TABLE + style.low])  # a nut that meets the peg's top is not pressed down hard
+        yield Waypoint(_hand_for(env, low), turn, CLOSE, within=0.012, turned=9.0, patience=8 if off else 25, **careful)
         if not _held(env):
             return False
         if env.pose(NUT)[0][2] < TOP - 0.02:
             return True
+        hand = read_hand(env)
+        yield Waypoint(hand.position + [0, 0, 0.05], hand.rotation, CLOSE, within=0.015, patience=15)
     return False
 
 
