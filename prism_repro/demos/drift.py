@@ -26,7 +26,7 @@ HAND_LIMIT = 5.0  # mm that the replayed hand may be off: half of what separates
 OBJECT_LIMIT = 5.0  # mm that the object may be off
 SEEN_LIMIT = 1.0  # mm between the stored position of the hand and the one computed from the state: robosuite's own observations lag 2 ms behind, 0.5 mm at full speed
 IMAGE_LIMIT = 2.0  # of 255, mean absolute difference between a stored and a redrawn image, when the file says how it was rendered: zero on one machine
-LOOK_LIMIT = 8.0  # the same when it does not say: other render settings of this package make up to 4.4, an image of the next step 16, one upside down 60
+LOOK_LIMIT = 8.0  # the same when it does not say: other render settings of this package make up to 4.4, an image of another moment 16, one upside down 60
 START_SLACK = 1.0  # mm beyond the range in which the task places its object
 
 
