@@ -84,7 +84,7 @@ def ways_to_turn(nut_yaw: float, hand_yaw: float) -> list[tuple[float, float]]:
                 ways.append((abs(grasp - hand_yaw) + abs(peg - grasp), grasp, peg))
     return [way[1:] for way in sorted(ways)]
 
-# %% ../../nbs/demos/41_square.ipynb #c011
+# %% ../../nbs/demos/41_square.ipynb #c013
 TRIES = 4
 HORIZON = 400  # most steps of an attempt
 EMPTY, FULL = 0.02, 0.04  # m between the fingers; the handle is 3.2 cm wide
@@ -105,7 +105,7 @@ def waypoints(env, style: Style) -> Iterator[Waypoint]:
         hand = read_hand(env)
         yield Waypoint(hand.position + [0, 0, 0.07], hand.rotation, OPEN, within=0.03, patience=15)
 
-# %% ../../nbs/demos/41_square.ipynb #c012
+# %% ../../nbs/demos/41_square.ipynb #c014
 def _pick(env, style: Style, mishap: str, grasp_yaw: float) -> Generator[Waypoint, None, bool]:
     down = pointing_down(grasp_yaw + style.twist)
     above = _handle(env, style.aim + style.above)
@@ -158,7 +158,7 @@ def _set_free(env, style: Style) -> Iterator[Waypoint]:
     hand = read_hand(env)
     yield Waypoint(hand.position + style.away, hand.rotation, OPEN, within=0.02, patience=30)
 
-# %% ../../nbs/demos/41_square.ipynb #c013
+# %% ../../nbs/demos/41_square.ipynb #c015
 def _handle(env, aside: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
     "A place near the middle of the handle (m, world); `aside` in the nut's frame."
     nut, turned = env.pose(NUT)
