@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MISHAPS', 'HORIZON', 'ROUNDS', 'Style', 'draw_style', 'goals', 'holds', 'waypoints']
 
-# %% ../../nbs/demos/47_libero.ipynb #c002
+# %% ../../nbs/demos/47_libero.ipynb #c003
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ from . import libero_articulated
 from .kit import Waypoint
 from .libero_pick import pick, place
 
-# %% ../../nbs/demos/47_libero.ipynb #c003
-MISHAPS = {"none": 0.90, "beside": 0.05, "short": 0.05}  # shares of the episodes; beside: the first grasp misses, short: it closes above the object
+# %% ../../nbs/demos/47_libero.ipynb #c005
+MISHAPS = {"none": 0.90, "beside": 0.05, "short": 0.05}  # shares of the episodes
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Style:
     twist: float  # rad of misalignment
     lift: float  # m, before the way to the target begins
     aside: Float[np.ndarray, "2"]  # from the middle of the target (m, world)
-    side: int  # -1 or 1: which object a mishap befalls, or which of two mirror images is done
-    shift: Float[np.ndarray, "3"]  # in [-1, 1]: what an articulated skill leaves free
+    side: int  # -1 or 1: whether a mishap befalls the first or the last object; which of two mirror images a skill does
+    shift: Float[np.ndarray, "3"]  # in [-1, 1]: shares of what a skill leaves free
     mishap: str
     miss: float  # m beside the object, if that is the mishap
 
@@ -57,7 +57,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         miss=rng.choice([-1, 1]) * rng.uniform(0.035, 0.045),
     )
 
-# %% ../../nbs/demos/47_libero.ipynb #c004
+# %% ../../nbs/demos/47_libero.ipynb #c007
 HORIZON = 600  # most steps of an attempt
 ROUNDS = 4
 

@@ -138,7 +138,7 @@ def candidates(shape: Boxes, lowest: float, taste: Float[np.ndarray, "2"]) -> li
         turn = (yaw - NEUTRAL + np.pi / 2) % np.pi - np.pi / 2
         closing, across = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
         u, v, facing = points[:, :2] @ closing, points[:, :2] @ across, np.abs(normals[:, :2] @ closing)
-        for z in {max(top - depth, lowest) for depth in LEVELS}:
+        for z in sorted({max(top - depth, lowest) for depth in LEVELS}):
             level = (points[:, 2] > z - 0.012) & (points[:, 2] < z + 0.005)  # the height of the pads
             for at in np.arange(v.min() + 0.008, v.max() - 0.007, 0.008):
                 inside = level & (np.abs(v - at) < 0.008)
