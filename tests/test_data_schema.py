@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from prism_repro.data.schema import demo_names, open_demos, read_attrs, validate, write_demos
+from prism_repro.data.schema import demo_names, made_by, open_demos, read_attrs, validate, write_demos
 from prism_repro.files import file_hash
 
 ENV_ARGS = {"env_name": "Lift", "type": 1, "env_version": "1.5.2", "env_kwargs": {"control_freq": 20}}
@@ -175,6 +175,16 @@ def test_reading_what_is_damaged_names_file_and_place(tmp_path):
     with pytest.raises(KeyError, match="no mask 'nope'"):
         with open_demos(good(tmp_path / "b.hdf5")) as f:
             demo_names(f, "nope")
+
+
+def test_a_file_is_known_by_its_recipe(tmp_path):
+    path = good(tmp_path / "a.hdf5")
+    assert not made_by(path, "r") and not made_by(tmp_path / "none.hdf5", "r")
+    with h5py.File(path, "r+") as file:
+        file["data"].attrs["recipe"] = "r"
+    assert made_by(path, "r") and not made_by(path, "other")
+    path.write_bytes(path.read_bytes()[:5000])
+    assert not made_by(path, "r")
 
 
 def test_flipped_bytes_never_raise(tmp_path):

@@ -10,7 +10,7 @@ import functools
 import importlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count
@@ -122,7 +122,7 @@ def _summary(tried: list[tuple[bool, dict]]) -> dict:
     return dict(attempts=len(tried), successes=len(lengths), mean_length=float(np.mean(lengths)), failed_seeds=_seeds(tried, success=False))
 
 
-def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, noise: float = NOISE, progress: bool = True) -> dict:
+def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, noise: float = NOISE, attrs: Mapping | None = None, progress: bool = True) -> dict:
     """Write `n` demonstrations of `task` (or of each task of a suite) to `path`: robomimic HDF5 with states, actions, low-dimensional observations.
 
     Report attempts, successes, mean_length, failed_seeds, seconds; of a suite the first four by task. The file depends on every argument but `workers` and
@@ -141,7 +141,7 @@ def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, n
         pool.shutdown(cancel_futures=True)
     good = [{**episode, "model_file": about[name][1]} for name in names for success, episode in tried[name] if success]
     expert = {"name": TASKS[names[0]].expert, "noise": noise, "first_seed": first_seed, "tail": TAIL, "horizon": expert_of(names[0]).HORIZON}
-    write_demos(path, good, attrs=dict(env_args=about[names[0]][0], task=task, attempts=sum(map(len, tried.values())), expert=expert))
+    write_demos(path, good, attrs=dict(env_args=about[names[0]][0], task=task, attempts=sum(map(len, tried.values())), expert=expert, **(attrs or {})))
     reports = {name: _summary(tried[name]) for name in names}
     return (reports[task] if task in reports else dict(tasks=reports)) | dict(seconds=time.perf_counter() - began)
 

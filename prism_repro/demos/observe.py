@@ -205,6 +205,7 @@ def render_observations(
     cameras,  # e.g. ("agentview", "robot0_eye_in_hand")
     size: int,  # pixels of a side
     render: RenderSettings = RenderSettings(),
+    attrs: Mapping | None = None,  # of the group `data`, besides the source's
     workers: int = 2,  # processes; the file does not depend on it
     progress: bool = True,
 ) -> dict:
@@ -213,4 +214,4 @@ def render_observations(
     Written atomically; the source is never touched. Raises `ValueError` for a source that cannot be rendered and
     `RuntimeError`, writing nothing, when a fresh process renders a sampled frame differently.
     """
-    return write_view(demos, path, draw_images, cameras=cameras, size=size, render=render, workers=workers, progress=progress)
+    return write_view(demos, path, draw_images, cameras=cameras, size=size, render=render, attrs=attrs, workers=workers, progress=progress)
