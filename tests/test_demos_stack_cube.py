@@ -69,6 +69,17 @@ def test_the_wrist_does_not_wind_up(env):
         assert env.success() and 1.0 < np.abs(turns).max() < 1.85, (seed, turns)
 
 
+def test_a_dropped_cube_falls_to_the_table_and_is_fetched_again(env):
+    env.reset(2)
+    rng = np.random.default_rng([2, 1])
+    style, heights = dataclasses.replace(draw_style(rng), mishap="drop"), []
+    for action in follow(env, waypoints(env, style), correlated_noise(rng, 0.03), style.speed):
+        env.step(action)
+        heights.append(env.pose(A)[0][2] - 0.82)
+    up = int(np.argmax(np.array(heights) > 0.03))
+    assert heights[up] > 0.03 and min(heights[up:]) < 0.005 and env.success()
+
+
 def test_stacked_means_on_top(env):
     env.reset(0)
     state, b = env.get_state(), env.pose(B)[0]
