@@ -48,7 +48,7 @@ print(episode_hash(env, 11))
 """
 
 
-@pytest.mark.parametrize("task", list(TASKS))
+@pytest.mark.parametrize("task", [task.name for task in TASKS.values() if task.world != "libero"])  # those have tests of their own
 def test_an_episode_repeats_whatever_ran_before(task):
     env = RobosuiteEnv(task, None)
     first = episode_hash(env, 11)

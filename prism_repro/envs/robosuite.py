@@ -15,6 +15,7 @@ from collections import OrderedDict
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from .instructions import embedding
 from .models import compile_model, differences, to_installed
 from .osc import OSCPose
 from .rendering import Renderer, RenderSettings
@@ -146,12 +147,14 @@ class RobosuiteEnv:
         mujoco.mj_collision(self._model, self._data)
 
     def low_dim(self) -> dict[str, Float[np.ndarray, "d"]]:
-        "Read the grip site's position (m, world), the hand's orientation (xyzw, world) and the finger joints (m)."
+        "Read the grip site's position (m, world), the hand's orientation (xyzw, world) and the finger joints (m); where there is an instruction, its vector."
         w, x, y, z = self._data.xquat[self._hand]
+        told = {"instruction": embedding(self.task.instruction)} if self.task.instruction else {}
         return {
             "robot0_eef_pos": self._data.site_xpos[self._site].copy(),
             "robot0_eef_quat": np.array([x, y, z, w]),
             "robot0_gripper_qpos": self._data.qpos[self._fingers].copy(),
+            **told,
         }
 
     def pose(self, body: str) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:

@@ -48,7 +48,8 @@ _LONG = (("LIVING_ROOM_SCENE2", "put_both_the_alphabet_soup_and_the_tomato_sauce
 
 def _libero(suite: str, number: int, scene: str, sentence: str, thing: str) -> Task:
     file = f"{suite}/{scene}{'_' if scene else ''}{sentence}.bddl"
-    return Task(f"{suite}_{number}", file, f"{thing}_main", "libero", horizon=600, world="libero", instruction=sentence.replace("_", " "), settle=5)
+    return Task(f"{suite}_{number}", file, f"{thing}_main", "libero", horizon=600, world="libero", instruction=sentence.replace("_", " "), settle=5,
+                low_dim=LOW_DIM | {"instruction": 256})
 
 
 _SPATIAL = [("", f"pick_up_the_black_bowl_{where}_and_place_it_on_the_plate", "akita_black_bowl_1") for where in _BOWL_IS]
