@@ -41,13 +41,14 @@ def test_the_surface_lies_on_the_box_and_looks_outwards():
     assert (((points - shape.center) * normals).sum(1) > 0).all()
 
 
-def test_a_bar_is_grasped_across_at_its_middle_and_a_slab_not_at_all():
+def test_a_bar_is_grasped_across_at_its_middle_and_a_slab_at_its_corners_only():
     for yaw in (0.0, np.pi / 6, -np.pi / 3):
         best = candidates(block([0.3, -0.1, 0.5], [0.05, 0.015, 0.03], yaw), 0.48, np.zeros(2))[0]
         assert abs(np.sin(best.yaw - yaw - np.pi / 2)) < 1e-6 and np.linalg.norm(best.position[:2] - [0.3, -0.1]) < 0.006
         assert np.isclose(best.width, 0.03, atol=2e-3)
     slab = block([0, 0, 0.5], [0.05, 0.05, 0.03])
-    assert all(touching(hand_boxes(grasp.position, grasp.yaw), slab).any() for grasp in candidates(slab, 0.48, np.zeros(2)))  # no finger fits inside
+    free = [grasp for grasp in candidates(slab, 0.48, np.zeros(2)) if not touching(hand_boxes(grasp.position, grasp.yaw), slab).any()]
+    assert all(np.linalg.norm(grasp.position[:2]) > 0.03 for grasp in free)
 
 
 def test_taste_decides_between_two_ends():
