@@ -8,7 +8,7 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("sim", "repro", "onnx", "docs", "dev")}
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("sim", "libero", "repro", "onnx", "docs", "dev")}
 
 setup(
     name=cfg["lib_name"],
@@ -25,5 +25,6 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require=extras,
     entry_points={"console_scripts": cfg["console_scripts"].split()},
+    package_data={cfg["lib_name"]: ["assets/*"]},
     include_package_data=True,
 )
