@@ -5,8 +5,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from prism_repro.demos.kit import correlated_noise, follow
+from prism_repro.demos.kit import correlated_noise, follow, turn_between
 from prism_repro.demos.square import COMFORT, FIRST_YAW, HANDLE, MISHAPS, NUT, PEG, RANGE, TABLE, TOP, draw_style, ways_to_turn, waypoints
 
 
@@ -17,13 +18,12 @@ def env():
     return RobosuiteEnv("square", render=None)
 
 
-def run(env, seed, meddle=lambda env, step: None, **changes):
+def run(env, seed, **changes):
     env.reset(seed)
     rng = np.random.default_rng([seed, 1])
     style, actions, heights = dataclasses.replace(draw_style(rng), **changes), [], []
     for action in follow(env, waypoints(env, style), correlated_noise(rng, 0.03), style.speed):
         env.step(action)
-        meddle(env, len(actions))
         actions.append(action)
         heights.append(env.pose(NUT)[0][2])
     return env.success(), np.array(actions), np.array(heights)
@@ -43,21 +43,24 @@ def test_the_nut_is_on_its_peg_after_every_mishap(env, mishap):
 
 
 def test_a_nut_that_turns_and_shifts_in_the_hand_is_still_threaded(env):
-    "Turn the nut by 0.15 rad and shift it by 5 mm along the handle, in the fingers, high above the table: the hand must make up for both."
-    at, done = 1 + env._env.sim.model.get_joint_qpos_addr("SquareNut_joint0")[0], []
-
-    def meddle(env, step):
+    "Turn the nut by 0.15 rad and shift it by 5 mm along the handle, in the fingers, above the peg: the goal of the hand must change at once, and the nut be threaded."
+    at, now, done = 1 + env._env.sim.model.get_joint_qpos_addr("SquareNut_joint0")[0], [], False
+    env.reset(3)
+    style = dataclasses.replace(draw_style(np.random.default_rng(3)), mishap="none")
+    spied = (now.append(waypoint) or waypoint for waypoint in waypoints(env, style))
+    for action in follow(env, spied, correlated_noise(np.random.default_rng(3), 0.03), style.speed):
+        env.step(action)
         nut, rotation = env.pose(NUT)
-        if not done and nut[2] > TOP + 0.01:
-            state, turn = env.get_state(), np.array([np.cos(0.075), 0, 0, np.sin(0.075)])
-            w, x, y, z = state[at + 3 : at + 7]
-            state[at : at + 3] += 0.005 * rotation[:, 0]
-            state[at + 3 : at + 7] = [turn[0] * w - turn[3] * z, turn[0] * x - turn[3] * y, turn[0] * y + turn[3] * x, turn[0] * z + turn[3] * w]
+        if not done and np.linalg.norm(nut - [*PEG, TOP + 0.02]) < 0.015:
+            before, shift, twist, done = now[-1].now(), 0.005 * rotation[:, 0], Rotation.from_rotvec([0, 0, 0.15]), True
+            state = env.get_state()
+            state[at : at + 3] += shift
+            state[at + 3 : at + 7] = np.roll((twist * Rotation.from_matrix(rotation)).as_quat(), 1)
             env.set_state(state)
-            done.append(step)
-
-    success, actions, _ = run(env, 3, meddle, mishap="none")
-    assert done and success
+            after = now[-1].now()
+            np.testing.assert_allclose(after.position - before.position, -shift, atol=1e-6)
+            np.testing.assert_allclose(turn_between(before.rotation, after.rotation), [0, 0, -0.15], atol=0.01)
+    assert done and env.success()
 
 
 def test_ways_to_turn_are_within_the_wrists_range_and_straighten_the_nut():
