@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prism_repro.evaluation.baselines import Baseline
 from prism_repro.evaluation.rollouts import check_render, episode_noise, is_observed, rollouts, run_episode, stack_history
 
 POLICY = Path(__file__).parent / "fixtures" / "lift_policy"  # stock Lift, 600 steps of a very small network: weak on purpose, so that episodes end both ways
@@ -40,6 +41,20 @@ def test_noise_drawn_per_process_would_be_noticed(monkeypatch):
     finally:
         env.close()
     assert ours == again and ours["actions_sha256"] != other["actions_sha256"]
+
+
+def test_an_evaluation_never_starts_where_demonstrations_do():
+    class Env:
+        asked = []
+        def reset(self, seed): self.asked.append("reset")
+        def reset_evaluation(self, seed): self.asked.append("reset_evaluation")
+        def low_dim(self): return {}
+        def step(self, action): pass
+        def success(self): return True
+        def get_state(self): return np.zeros(1)
+
+    run_episode(Baseline("lift"), Env(), 3, horizon=5)
+    assert Env.asked == ["reset_evaluation"]
 
 
 def test_the_first_observation_stands_in_for_the_past():

@@ -168,7 +168,7 @@ def test_more_steps_of_meanflow_and_unclipped_ddim_follow_torch(exported):
 class FakeEnv:
     "Pictures that depend on seed and step alone; done after ten steps."
 
-    def reset(self, seed):
+    def reset_evaluation(self, seed):
         self.seed, self.actions = seed, []
 
     def low_dim(self):

@@ -14,7 +14,7 @@ from pathlib import Path
 COMMANDS = {
     "doctor": ("prism_repro.cli.doctor", "what this machine is and which OpenGL back end renders"),
     "notebook": ("prism_repro.cli.notebook", "run one stage of the pipeline: a notebook with parameters"),
-    "data": ("prism_repro.cli.data", "validate a demonstration file"),
+    "data": ("prism_repro.cli.data", "fetch, take, validate and compare demonstration files"),
     "export-tests": ("prism_repro.cli.export", "write tests/ from the notebooks' test cells"),
     "readme": ("prism_repro.cli.readme", "write README.md from nbs/index.ipynb"),
     "check": ("prism_repro.cli.check", "package, tests and README in step with the notebooks?"),

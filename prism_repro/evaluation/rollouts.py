@@ -60,7 +60,7 @@ def run_episode(
 ) -> dict:
     "Run one episode; return its seed, success, length and the hashes of its actions and final simulator state."
     config, history, actions, chunk = policy.config, [], [], []
-    env.reset(seed)
+    env.reset_evaluation(seed)  # never where a demonstration starts
     success, step, span = False, 0, None if config.get("actions") == "absolute" else 1.0
     while step < horizon and not success:
         if is_observed(step, config["To"], config["Ta"]):
