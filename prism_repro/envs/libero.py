@@ -8,6 +8,7 @@ __all__ = ['SUPPORTED_LIBERO', 'import_libero', 'make', 'init_states']
 # %% ../../nbs/envs/34_libero.ipynb #c003
 import contextlib
 import functools
+import gc
 import importlib
 import importlib.metadata
 import importlib.util
@@ -65,6 +66,7 @@ def _config_folder():
 
 def make(task: Task):
     "Make LIBERO's own environment for a task, without cameras."
+    gc.collect()  # LIBERO's environments refer to themselves: without this, one that was dropped keeps its hundreds of megabytes
     envs = import_libero()
     from robosuite.controllers import load_composite_controller_config
 
