@@ -25,7 +25,7 @@ TINY = dict(
                 unet=dict(down_dims=[8, 16], step_embed_dim=8, kernel_size=3, n_groups=4), seeds=[0], rollouts=dict(episodes=2, first_seed=100000, horizon=10),
                 train=dict(steps=120, batch_size=16, lr=1e-3, warmup_steps=2, checkpoint_every=10, log_every=2, threads=1)),
     cells={"lift-avgpool-fm": dict(task="lift", observations="lift", encoder=dict(name="AvgPool"))},
-    annotations={}, saliency={}, keypoints={}, probe={}, parameters={}, latency={})
+    baselines={}, annotations={}, saliency={}, keypoints={}, probe={}, parameters={}, latency={}, tasks={})
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ CABINET = "white_cabinet_1"
 BAR = np.array([-0.003, -0.110, 0.041])  # front of the bottom drawer's handle in the drawer's frame
 
 
-def bowl_into_drawer(env, style, bowl: str = "akita_black_bowl_1_main", drawer: str = f"{CABINET}_cabinet_bottom") -> Iterator[Waypoint]:
+def bowl_into_drawer(env, style, bowl: str = "akita_black_bowl_1_main", drawer: str = "white_cabinet_1_cabinet_bottom") -> Iterator[Waypoint]:
     """Pick the bowl up by its rim and put it down in the open bottom drawer.
 
     Starts with the hand open and above the scene, ends so.
@@ -144,7 +144,7 @@ def bowl_into_drawer(env, style, bowl: str = "akita_black_bowl_1_main", drawer: 
             return
 
 
-def close_drawer(env, style, drawer: str = f"{CABINET}_cabinet_bottom", slide: str = f"{CABINET}_bottom_level", bar=BAR) -> Iterator[Waypoint]:
+def close_drawer(env, style, drawer: str = "white_cabinet_1_cabinet_bottom", slide: str = "white_cabinet_1_bottom_level", bar=BAR) -> Iterator[Waypoint]:
     """Push the drawer's handle with closed fingers until the drawer is shut.
 
     Starts anywhere above the scene, ends with the hand open and above the scene. The hand leans back, or its palm would meet the handles above.
@@ -167,7 +167,7 @@ def close_drawer(env, style, drawer: str = f"{CABINET}_cabinet_bottom", slide: s
             return
 
 # %% ../../nbs/demos/46_libero_joints.ipynb #c011
-def open_drawer(env, style, drawer: str = f"{CABINET}_cabinet_top", slide: str = f"{CABINET}_top_level", bar=(-0.003, -0.1016, 0.184)) -> Iterator[Waypoint]:
+def open_drawer(env, style, drawer: str = "white_cabinet_1_cabinet_top", slide: str = "white_cabinet_1_top_level", bar=(-0.003, -0.1016, 0.184)) -> Iterator[Waypoint]:
     """Grasp a drawer's handle from in front, `bar` its middle (m, in the drawer's frame), and pull until the drawer is open (LIBERO: 14 cm).
 
     Starts with the hand open and above the scene, ends so.
@@ -195,7 +195,7 @@ def open_drawer(env, style, drawer: str = f"{CABINET}_cabinet_top", slide: str =
 STOVE = "flat_stove_1"
 
 
-def turn_knob(env, style, knob: str = f"{STOVE}_button", hinge: str = f"{STOVE}_button", on: float = 0.7) -> Iterator[Waypoint]:
+def turn_knob(env, style, knob: str = "flat_stove_1_button", hinge: str = "flat_stove_1_button", on: float = 0.7) -> Iterator[Waypoint]:
     """Grasp the knob's ridge from above and turn it until its joint is past `on` (rad; the stove is on from 0.5).
 
     Starts with the hand open and above the scene, ends so.
@@ -223,7 +223,7 @@ def turn_knob(env, style, knob: str = f"{STOVE}_button", hinge: str = f"{STOVE}_
 MICROWAVE = "microwave_1"
 
 
-def close_microwave(env, style, door: str = f"{MICROWAVE}_microdoorroot", hinge: str = f"{MICROWAVE}_microjoint") -> Iterator[Waypoint]:
+def close_microwave(env, style, door: str = "microwave_1_microdoorroot", hinge: str = "microwave_1_microjoint") -> Iterator[Waypoint]:
     """Sweep the microwave's door shut with closed fingers, from outside.
 
     Starts above the scene, ends with the hand open and above the scene.
