@@ -103,7 +103,7 @@ def test_leaves_no_file_and_no_process_when_it_is_stopped(tmp_path, whom):
     workers = children(process.pid)
     victim = [pid for pid in workers if "spawn_main" in open(f"/proc/{pid}/cmdline").read()][-1]
     os.kill(*{"worker": (victim, signal.SIGKILL), "interrupt": (process.pid, signal.SIGINT), "parent": (process.pid, signal.SIGKILL)}[whom])
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=180) != 0
     wait_for(lambda: not any(alive(pid) for pid in workers), 20)
     assert not path.parent.exists() or not os.listdir(path.parent)
     if whom == "worker":
