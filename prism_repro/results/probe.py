@@ -23,7 +23,8 @@ from tabulate import tabulate
 from ..files import write_atomic
 from .figures import COLOURS, INK, QUIET, STYLE
 from .statistics import cluster_bootstrap
-from .tables import NOT_RUN, SMOKE, tex_escape
+from .sheets import tex_escape
+from .tables import NOT_RUN, SMOKE
 
 # %% ../../nbs/results/85_probe.ipynb #c004
 BASELINES = ("mean", "proprioception", "pixels")

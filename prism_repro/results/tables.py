@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ENCODERS', 'NOT_RUN', 'SMOKE', 'HEADER', 'COMPARED', 'Row', 'table_1_rows', 'read_cells', 'percent', 'millions',
            'rate_text', 'shown', 'numbers', 'table_1_caption', 'unequal_settings', 'table_1_notes', 'to_markdown',
-           'to_csv', 'tex_escape', 'to_tex', 'write_table_1']
+           'to_csv', 'to_tex', 'write_table_1']
 
 # %% ../../nbs/results/82_tables.ipynb #c003
 import csv
@@ -19,6 +19,7 @@ from tabulate import tabulate
 from ..files import write_atomic
 from ..paper.tables import Printed, short_horizon_mean
 from .records import name_of
+from .sheets import tex_escape
 from .statistics import Pooled, pool
 
 # %% ../../nbs/results/82_tables.ipynb #c005
@@ -184,14 +185,6 @@ def to_csv(rows: list[Row]) -> str:
     return out.getvalue()
 
 # %% ../../nbs/results/82_tables.ipynb #c013
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", **{c: "\\" + c for c in "&%$#_{}"}}
-
-
-def tex_escape(text: str) -> str:
-    "Escape LaTeX's special characters; a lone dash becomes an en dash."
-    return "--" if text == "-" else "".join(_TEX.get(c, c) for c in text)
-
-
 def to_tex(caption: str, rows: list[Row], notes: list[str], label: str = "tab:table-1") -> str:
     "Write a table as a LaTeX `table` environment; needs `\\usepackage{booktabs}`."
     line = lambda values: "    " + " & ".join(tex_escape(v) for v in values) + r" \\"
