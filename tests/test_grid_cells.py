@@ -81,6 +81,8 @@ def test_a_name_stands_for_one_cell():
     clash = changed(settings={"Lift 2V-84": LIFT, "Can 2V-84": {**LIFT, "crop_size": 70}}, tables={"table_4": {}})
     with pytest.raises(ValueError, match="lift_wide-sspool-fm"):
         expand(clash)
+    named = changed(settings={"Lift 2V-84": LIFT, "Can 2V-84": {**LIFT, "crop_size": 70, "name": "lift_70"}}, tables={"table_4": {}})
+    assert len(expand(named)["cells"]) == 8 and "name" not in expand(named)["cells"]["lift_70-prism-dp"]
     same = changed(settings={"Lift 2V-84": LIFT, "Can 2V-84": {**LIFT, "note": "another word for it"}}, tables={"table_4": {}})
     assert len(expand(same)["cells"]) == 4
 

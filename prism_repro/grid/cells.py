@@ -22,16 +22,16 @@ def lay_over(base: dict, over: dict) -> dict:
     return {**base, **over, **both}
 
 
-def cell_name(observations: str, encoder: str, objective: str) -> str:
-    "Name a cell: `lift_wide`, `MS-SSPool`, `FM` -> `lift_wide-ms-sspool-fm`."
-    return f"{observations}-{encoder.lower()}-{objective.lower()}"
+def cell_name(stand_in: dict, encoder: str, objective: str) -> str:
+    "Name a cell: observations `lift_wide`, `MS-SSPool`, `FM` -> `lift_wide-ms-sspool-fm`."
+    return f"{stand_in.get('name', stand_in['observations'])}-{encoder.lower()}-{objective.lower()}"
 
 
 def cell_of(stand_in: dict, encoder: str, objective: dict) -> dict:
     "Compose what a cell lays over the profile's `common`."
     own = {"encoder": ENCODERS[encoder], "objective": objective}
     cell = {"task": stand_in["task"], "observations": stand_in["observations"], **own}
-    more = {key: value for key, value in stand_in.items() if key not in (*cell, "note")}
+    more = {key: value for key, value in stand_in.items() if key not in (*cell, "name", "note")}
     return {**cell, **{key: lay_over(stand_in.get(key, {}), value) for key, value in own.items()}, **more}
 
 # %% ../../nbs/grid/65_cells.ipynb #c008
@@ -88,11 +88,11 @@ def expand_table(
             if question not in grid["settings"] or task not in wanted.get("tasks", entry.tasks):
                 continue
             stand_in = grid["settings"][question]
-            name = cell_name(stand_in["observations"], entry.encoder, entry.objective)
+            name = cell_name(stand_in, entry.encoder, entry.objective)
             cell = cell_of(stand_in, entry.encoder, {"name": entry.objective, **(grid["objectives"][entry.objective] or {})})
             if cells.setdefault(name, cell) != cell:
                 raise ValueError(f"{question!r} of {entry.table} and an earlier question both need a cell {name!r}, with different settings:\n  {json.dumps(cells[name])}\n"
-                                 f"  {json.dumps(cell)}\nGive one of them observations of another name, or the same settings.")
+                                 f"  {json.dumps(cell)}\nGive one of the two a `name` of its own, or both the same settings.")
             found.setdefault(entry.place, {})[question] = name
             used[question] = stand_in
     return {"entries": found, "stand_ins": {question: used[question] for question in grid["settings"] if question in used}}
