@@ -72,7 +72,11 @@ def test_a_folder_is_no_file(tmp_path):
         collect("lift", 5, tmp_path)
 
 
-SCRIPT = "from prism_repro.demos.collect import collect\nif __name__ == '__main__': collect('lift', 500, {path!r}, workers=2)"
+SCRIPT = """import signal
+from prism_repro.demos.collect import collect
+if __name__ == '__main__':
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit a deaf ear
+    collect('lift', 500, {path!r}, workers=2)"""
 
 
 def children(pid):
