@@ -21,7 +21,7 @@ from ..files import write_atomic
 from .figures import INK, QUIET, STYLE
 from .layouts import EVIDENCE_LIMIT
 from .pictures import short, write_note
-from .tables import SMOKE
+from .sheets import SMOKE
 
 # %% ../../nbs/results/86_films.ipynb #c004
 def pack_keypoints(

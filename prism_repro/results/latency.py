@@ -12,7 +12,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from .figures import INK, QUIET, STYLE
-from .tables import NOT_RUN, SMOKE
+from .sheets import NOT_RUN, SMOKE
 
 # %% ../../nbs/results/88_latency.ipynb #c004
 SIZES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")  # a colour for each size, in the record's order (Okabe and Ito)

@@ -17,8 +17,7 @@ from tabulate import tabulate
 
 from ..files import write_atomic
 from ..paper.tables import PARAMETER_INCREASE
-from .sheets import tex_escape
-from .tables import NOT_RUN, millions
+from .sheets import NOT_RUN, millions, tex_escape
 
 # %% ../../nbs/results/87_parameters.ipynb #c004
 BASE = "Base"  # the variant that the others are compared with

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 from .figures import COLOURS, INK, QUIET, STYLE
 from .layouts import EVIDENCE_LIMIT
 from .statistics import cluster_bootstrap
-from .tables import NOT_RUN, SMOKE
+from .sheets import NOT_RUN, SMOKE
 
 # %% ../../nbs/results/84_pictures.ipynb #c005
 def shades(

@@ -23,8 +23,7 @@ from tabulate import tabulate
 from ..files import write_atomic
 from .figures import COLOURS, INK, QUIET, STYLE
 from .statistics import cluster_bootstrap
-from .sheets import tex_escape
-from .tables import NOT_RUN, SMOKE
+from .sheets import NOT_RUN, SMOKE, tex_escape
 
 # %% ../../nbs/results/85_probe.ipynb #c004
 BASELINES = ("mean", "proprioception", "pixels")

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 
 from .figures import STYLE, draw_strip
 from .records import evidence_path, read_frames, read_record, record_path
-from .sheets import Sheet
+from .sheets import NOT_RUN, SMOKE, Sheet, percent
 from .statistics import pool, wilson
-from .tables import NOT_RUN, SMOKE, percent
 
 # %% ../../nbs/results/89_tasks.ipynb #c004
 HEADER = ("Task", "Demos", "Expert", "Steps", "Policy", "Success", "Rate % [95 %]", "Random", "Mean action", "Learned")
