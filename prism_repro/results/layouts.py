@@ -31,10 +31,12 @@ LAYOUTS = {
     "keypoints": {"measurements": [{"cell": str, "seed": int, "camera": str}]},
     "latency": {"measurements": [{"size": str, "sampler": str, "n": int, "p50": float, "p95": float}]},  # seconds a chunk
     "parameters": {"measurements": [{"variant": str, "encoder": int, "policy": int}]},
+    "model card": {"parameters": {"dim": int, "encoder": int, "policy": int}, "measurements": [{"map": str, "shape": [int], "parameters": int, "keypoints": int}]},  # what an encoder consists of
+    "scenes": {"measurements": [{"task": str, "camera": str, "instruction": str, "frame": int}]},  # first frames; the evidence has them
 }
 _IDENTITY = {  # the fields that tell a kind's measurements apart
     "rollouts": ("seed", "checkpoint", "weights"), "baselines": ("policy",), "saliency": ("cell", "seed", "camera"), "probe": ("size", "source", "weights", "seed"),
-    "keypoints": ("cell", "seed", "camera"), "latency": ("size", "sampler"), "parameters": ("variant",),
+    "keypoints": ("cell", "seed", "camera"), "latency": ("size", "sampler"), "parameters": ("variant",), "model card": ("map",), "scenes": ("task", "camera"),
 }  # fmt: skip
 
 
