@@ -1,0 +1,48 @@
+"""Tests of nbs/results/81_paired.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import numpy as np
+import pytest
+
+from prism_repro.results.paired import beyond, holm, mcnemar, percentile_interval, seed_differences, standard_error, t_interval, t_test, tost, two_level_bootstrap
+
+
+def test_a_bootstrap_repeats_and_pairs_the_arms():
+    rng = np.random.default_rng(0)
+    easy = rng.random(200) < 0.5
+    paired = [[easy.astype(float) - easy.astype(float)] for _ in range(4)]
+    assert np.all(two_level_bootstrap(paired, 50) == 0), "the same episodes in both arms leave nothing to resample"
+    samples = [[rng.choice([-1.0, 0.0, 1.0], 20), rng.choice([0.0, 1.0], 30)] for _ in range(4)]
+    one, two = two_level_bootstrap(samples, 100, seed=1), two_level_bootstrap(samples, 100, seed=1)
+    assert np.array_equal(one, two) and not np.array_equal(one, two_level_bootstrap(samples, 100, seed=2))
+    assert percentile_interval(one, 0.9)[0] >= percentile_interval(one, 0.95)[0]
+
+
+def test_a_bootstrap_of_seeds_without_spread_within_is_the_seeds_own():
+    samples = [[np.full(10, value)] for value in (0.0, 1.0)]
+    drawn = two_level_bootstrap(samples, 4000)
+    assert set(np.unique(drawn)) == {0.0, 0.5, 1.0} and abs(np.mean(drawn == 0.5) - 0.5) < 0.03
+
+
+def test_agreement_to_the_episode_is_not_certainty():
+    d = np.zeros(4)
+    assert standard_error(d, 1 / 50) == 0.005 and t_test(d) == 1.0
+    assert tost(d, 0.05, 1 / 50) < 0.01 and tost(d, 0.05, 1 / 5) > 0.05
+    assert t_interval(np.full(4, 0.2)) == (0.2, 0.2) and beyond(np.full(4, 0.2), 0.05) == 0.0
+    with pytest.raises(ValueError, match="1 training seed has no"):
+        t_interval(np.array([0.3]))
+
+
+def test_holm_is_monotone_and_never_below_the_raw():
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        p = rng.random(12) ** 3
+        q = holm(p)
+        order = np.argsort(p)
+        assert np.all(np.diff(np.array(q)[order]) >= 0) and np.all(np.array(q) >= p) and max(q) <= 1
+    assert holm([0.04]) == [0.04]
+
+
+def test_blocks_add_up():
+    assert np.allclose(seed_differences([[np.array([1.0, 0.0]), np.array([0.5])], [np.array([0.25])]]), [1.0, 0.25])
+    assert mcnemar(np.array([1, -1, -1])).second == 2
