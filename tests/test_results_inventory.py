@@ -1,0 +1,77 @@
+"""Tests of nbs/results/91_inventory.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from prism_repro.results.inventory import coverage, film_strip, missing_records, read_claims, reads_records, runs
+from prism_repro.results.layouts import RecordError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def stage(deps, outs):
+    return SimpleNamespace(name="s", cmd="", deps=tuple(deps), outs=tuple(outs), params=())
+
+
+def test_only_stages_that_read_records_and_write_none_are_rebuilt():
+    table = ["results/p/tables/t.md"]
+    assert reads_records(stage(["nbs/results/t.ipynb", "prism_repro/results", "results/p/records"], table), "p")
+    assert not reads_records(stage(["nbs/pipeline/parameters.ipynb", "prism_repro/policies"], ["results/p/records/parameters.json"]), "p")  # it measures
+    assert not reads_records(stage(["nbs/x.ipynb", "results/p/records", "data/p/cells"], table), "p")  # it asks a trained policy
+
+
+@pytest.mark.parametrize("text, message", [
+    ("{", "cannot be read"), ('{"claims": [{"id": "a", "sentence": "b"}]}', "has no verdict"),
+    ('{"claims": [{"id": "a", "sentence": "b", "verdict": "true"}]}', "'true', which is none of reproduced"), ('{"claims": ["a"]}', "claim 0 has no id"),
+])
+def test_a_ledger_that_is_none_is_refused(tmp_path, text, message):
+    (tmp_path / "results/p").mkdir(parents=True)
+    (tmp_path / "results/p/claims.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_claims(tmp_path, "p")
+
+
+def test_claims_as_a_mapping_and_intervals_in_both_forms(tmp_path):
+    (tmp_path / "results/p").mkdir(parents=True)
+    claim = {"where": None, "sentence": "s", "verdict": "inconclusive", "estimate": 1, "intervals": {"t": {"low": -1, "high": 3}, "bootstrap": [0, 2], "note": "x"}}
+    (tmp_path / "results/p/claims.json").write_text(json.dumps({"c": claim}))
+    (found,) = read_claims(tmp_path, "p")
+    assert found.id == "c" and found.intervals == (("t", -1.0, 3.0), ("bootstrap", 0.0, 2.0)) and read_claims(tmp_path, "q") == []
+
+
+def test_real_records_with_costs_and_films(tmp_path):
+    shutil.copytree(ROOT / "results/lift", tmp_path / "results/lift")
+    (tmp_path / "results/lift/records/saliency-lift.machine.json").unlink()
+    found = {run.cell: run for run in runs(tmp_path, "lift")}
+    cell = found["lift-sspool-fm"]
+    assert cell.episodes == 100 and cell.seconds > 0 and cell.cpu_seconds > 0 and "cores" in cell.machine
+    assert found["saliency-lift"].seconds is None and found["saliency-lift"].machine == "unknown machine"
+    strip = film_strip(tmp_path, cell)
+    assert strip["frames"].shape == (6, 112, 112, 3) and strip["success"] is True and strip["length"] == strip["steps"][-1]
+    assert film_strip(tmp_path, found["saliency-lift"]) is None and film_strip(tmp_path, found["parameters"]) is None
+
+
+def test_a_damaged_record_stops_the_report(tmp_path):
+    shutil.copytree(ROOT / "results/lift", tmp_path / "results/lift")
+    path = tmp_path / "results/lift/records/lift-sspool-fm.json"
+    path.write_text(path.read_text().replace('"success": true', '"success": 1', 1))
+    with pytest.raises(RecordError, match="true or false"):
+        runs(tmp_path, "lift")
+
+
+def test_a_deleted_record_is_missing_and_its_numbers_are_not_run(tmp_path):
+    made = stage([], ["results/p/records/a.json", "results/p/records/a.npz"])
+    made.name = "cell@a"
+    (tmp_path / "results/p/records").mkdir(parents=True)
+    params = {"grid": {"tables": {}}, "figures": {"figure_4": {"entries": {"Base. | ToolHang": {"ToolHang 1V-84": "a"}}}}}
+    measured = lambda: {c.table: c.measured for c in coverage(tmp_path, "p", params)}
+    (tmp_path / "results/p/records/a.json").touch()
+    assert missing_records(tmp_path, [made]) == {} and sum(measured().values()) == measured()["figure_4"] == 1
+    (tmp_path / "results/p/records/a.json").unlink()
+    assert missing_records(tmp_path, [made]) == {"cell": ["a"]} and sum(measured().values()) == 0
+    assert coverage(tmp_path, "p", {"profile": "p"}) == []
