@@ -24,6 +24,7 @@ def test_signs_that_latex_would_swallow():
 
 
 def test_a_wide_sheet_is_scaled_and_stays_balanced():
+    assert r"\caption{Heads.}" in to_tex(replace(SHEET, caption="Table 12. Heads."))
     plain, wide = to_tex(SHEET), to_tex(replace(SHEET, wide=True))
     assert r"\resizebox{\linewidth}{!}{%" in wide and "graphicx" in wide and "resizebox" not in plain and "\n\n" not in plain
     assert wide.count("{") - wide.count(r"\{") == wide.count("}") - wide.count(r"\}") and wide.count(r"\begin{") == wide.count(r"\end{") == 2

@@ -85,10 +85,11 @@ def to_tex(sheet: Sheet) -> str:
     "Write a sheet as a LaTeX `table` environment; needs `booktabs`, a wide one `graphicx` too."
     line = lambda values: "    " + " & ".join(tex_escape(v) for v in values) + r" \\"
     columns = "l" * sheet.text_columns + "r" * (len(sheet.header) - sheet.text_columns)
+    title = re.sub(r"^Table \d+\. ", "", sheet.caption)  # LaTeX numbers its tables itself
     notes, packages = tex_escape(" ".join(sheet.notes)), "booktabs,graphicx" if sheet.wide else "booktabs"
     begin, end = (r"  \resizebox{\linewidth}{!}{%", "  }") if sheet.wide else ("", "")
     return "\n".join(part for part in [
-        rf"% needs \usepackage{{{packages}}}", r"\begin{table}[t]", r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}", rf"  \caption{{{tex_escape(sheet.caption)}}}",
+        rf"% needs \usepackage{{{packages}}}", r"\begin{table}[t]", r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}", rf"  \caption{{{tex_escape(title)}}}",
         rf"  \label{{tab:{sheet.name.removeprefix('table_').replace('_', '-')}}}", begin, rf"  \begin{{tabular}}{{{columns}}}", r"    \toprule", line(sheet.header), r"    \midrule",
         *map(line, sheet.rows), r"    \bottomrule", r"  \end{tabular}", end, rf"  \par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}", r"\end{table}",
     ] if part) + "\n"  # fmt: skip
