@@ -1,0 +1,153 @@
+"""Tests of nbs/results/90_verdicts.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from prism_repro.paper.claims import Claim, Term, against, all_claims
+from prism_repro.results.paired import Nets
+from prism_repro.results.verdicts import VERDICTS, assess, count, describe, evaluate, settle, tally
+from prism_repro.results.samples import NotRun, collect
+
+
+CLAIM = Claim("x", "here", "A beats B.", "success", "more", against("MS-SSPool", "SSPool", views="1V-84"), ("ToolHang",))
+CELLS = {("ToolHang 1V-84", encoder, "FM"): encoder.lower() for encoder in ("MS-SSPool", "SSPool")}
+EQUAL = replace(CLAIM, expects="equal")
+
+
+def simulated(rates, seeds=4, episodes=50, spread=0.03, seed=0):
+    rng, made = np.random.default_rng(seed), {}
+    for encoder, rate in rates.items():
+        rows = [rng.random(episodes) < np.clip(rng.normal(rate, spread), 0, 1) for _ in range(seeds)]
+        made[encoder.lower()] = {"cell": encoder.lower(), "kind": "rollouts", "config": {"task": "t", "encoder": {"name": encoder}, "objective": {"name": "FM"}},
+                                 "measurements": [{"seed": s, "checkpoint": "last", "weights": "ema", "episodes": [{"seed": i, "success": bool(x)} for i, x in enumerate(row)]} for s, row in enumerate(rows)]}
+    return made
+
+
+def exactly(first, second, episodes=50):
+    "Records with these numbers of successes, a training seed each."
+    records = simulated({"MS-SSPool": 0.5, "SSPool": 0.5}, len(first), episodes)
+    for name, counts in (("ms-sspool", first), ("sspool", second)):
+        for m, k in zip(records[name]["measurements"], counts):
+            m["episodes"] = [{"seed": i, "success": i < k} for i in range(episodes)]
+    return records
+
+
+@pytest.mark.parametrize("first, second, verdict", [((40, 42, 41, 43), (20, 21, 19, 22), "reproduced"), ((20, 21, 19, 22), (40, 42, 41, 43), "contradicted"), ((20, 30, 25, 28), (22, 26, 27, 24), "inconclusive")])
+def test_gaps_in_both_directions_and_none(first, second, verdict):
+    found = evaluate([CLAIM, replace(CLAIM, expects="less")], CELLS, exactly(first, second))
+    turned = {"reproduced": "contradicted", "contradicted": "reproduced"}
+    assert [v.verdict for v in found] == [verdict, turned.get(verdict, verdict)]
+    assert found[0].seeds == (0, 1, 2, 3) and found[0].episodes == 50 and found[0].adjusted == pytest.approx(min(1, 2 * found[0].p))
+
+
+def test_no_difference_needs_evidence_and_a_difference_beyond_the_margin_contradicts():
+    found = lambda first, second, n=50: evaluate([EQUAL], CELLS, exactly(first, second, n))[0]
+    assert found((50, 50, 50, 50), (50, 50, 50, 50)).verdict == "reproduced"
+    assert found((50, 50, 50, 50), (50, 50, 50, 50), 100).level == 0.9
+    assert found((40, 30, 45, 25), (30, 40, 25, 45)).verdict == "inconclusive"
+    assert found((40, 42, 41, 43), (20, 21, 19, 22)).verdict == "contradicted"
+    assert evaluate([EQUAL], CELLS, exactly((7, 7, 7, 7), (7, 7, 7, 7), 8))[0].verdict == "inconclusive", "agreement over few episodes is no evidence"
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_fewer_than_four_seeds_never_decide(seeds):
+    v = evaluate([CLAIM], CELLS, exactly((50, 49, 50)[:seeds], (0, 1, 0)[:seeds]))[0]
+    assert v.verdict == "inconclusive" and "4 are needed" in v.reason and v.p is None and v.adjusted is None
+    assert (v.interval is None) == (seeds == 1) and v.estimate > 0.9
+
+
+def test_holm_changes_a_verdict():
+    "The claim decides alone, and not among nine others that are noise."
+    weak = exactly((32, 33, 34, 33), (25, 24, 28, 26))
+    assert evaluate([CLAIM], CELLS, weak)[0].verdict == "reproduced"
+    cells, records, claims = dict(CELLS), dict(weak), [CLAIM]
+    for i in range(60):
+        noise = exactly((20, 30, 25, 28), (22, 26, 27, 24))
+        records |= {f"{name}-{i}": r for name, r in noise.items()}
+        cells |= {(f"T{i} 1V-84", e, "FM"): f"{e.lower()}-{i}" for e in ("MS-SSPool", "SSPool")}
+        claims.append(replace(CLAIM, id=f"n{i}", tasks=(f"T{i}",)))
+    v = evaluate(claims, cells, records, n=200)[0]
+    assert v.direction == 1 and v.p < 0.05 < v.adjusted and v.verdict == "inconclusive"
+    assert v.reason == "its intervals alone would say reproduced, but not after Holm's correction over 61 claims"
+
+
+def test_few_wrong_verdicts_on_nulls():
+    "300 claims without any difference, uncorrected: about 5 % may decide, and no more."
+    wrong = 0
+    for i in range(300):
+        said = assess(CLAIM, collect(CLAIM, CELLS, simulated({"MS-SSPool": 0.5, "SSPool": 0.5}, spread=0.08, seed=i)), 120)
+        wrong += settle(said, said.p, 1).verdict != "inconclusive"
+    assert 0.005 < wrong / 300 < 0.075, wrong
+
+
+def test_the_bootstrap_has_to_agree():
+    said = assess(CLAIM, collect(CLAIM, CELLS, exactly((40, 42, 41, 43), (20, 21, 19, 22))))
+    assert said.direction == 1 and settle(said, 0.04, 1).verdict == "reproduced"
+    assert settle(replace(said, direction=0), 0.001, 1).reason == "an interval includes zero"
+    assert settle(replace(said, direction=0, claim=EQUAL), 0.001, 1).reason == "an interval crosses 5 points"
+
+
+def test_these_nets_are_counted_only_where_arms_share_episodes():
+    v = evaluate([CLAIM], CELLS, exactly((3, 0, 0, 0), (1, 2, 0, 0)))[0]
+    assert v.nets == Nets(2, 2) and v.nets.p == 1.0
+    records = exactly((3, 0, 0, 0), (1, 2, 0, 0))
+    for m in records["sspool"]["measurements"]:
+        for e in m["episodes"]:
+            e["seed"] += 1000
+    v = evaluate([CLAIM], CELLS, records)[0]
+    assert v.nets is None and "other episodes in each arm" in v.compared
+
+
+def test_what_was_compared_is_said():
+    stand_ins = {"ToolHang 1V-84": {"task": "square", "observations": "square_42", "note": "ours: Square at 42 px"}}
+    v = evaluate([replace(CLAIM, objectives=("FM", "DP"))], CELLS, exactly((9, 9), (1, 1)), stand_ins)[0]
+    assert v.compared == "ToolHang, FM; ToolHang 1V-84 is square_42 (ours: Square at 42 px); left out: ToolHang, DP"
+    assert evaluate([CLAIM], {}, {})[0].reason == "the profile has no cell for ToolHang 1V-84, MS-SSPool, FM"
+
+
+def exact(id):
+    return next(c for c in all_claims() if c.id == id)
+
+
+def parameters(prism=110, plain=(120, 260, 300, 900), nopool=4608):
+    policies = lambda n: [{"cameras": 2, "unet": "256", "policy": n}]
+    names = dict(zip(("Base", "AvgPool", "MaxPool", "NoPool"), ((64, 100), (512, 200), (512, 200), (nopool, 400))))
+    names |= {f"MS-{head}, plain": (0, n) for head, n in zip(("SSPool", "AvgPool", "MaxPool", "NoPool"), plain)} | {"PRISM": (64, prism)}
+    return {"parameters": {"cell": "parameters", "kind": "parameters", "measurements": [{"variant": v, "dim": d, "encoder": 1000, "policy": n, "policies": policies(n)} for v, (d, n) in names.items()]}}
+
+
+def test_counts():
+    assert [count(exact(c), parameters(prism=115)).verdict for c in ("parameters", "compact", "scales-cost")] == ["reproduced"] * 3
+    assert count(exact("parameters"), parameters(prism=130)).verdict == "inconclusive" and "+30.0 %" in count(exact("parameters"), parameters(prism=130)).reason
+    assert count(exact("compact"), parameters(nopool=2304)).verdict == "contradicted"
+    assert count(exact("scales-cost"), parameters(plain=(190, 260, 300, 900))).verdict == "contradicted"
+    record = parameters()
+    record["parameters"]["measurements"].pop(3)
+    with pytest.raises(NotRun, match="no NoPool"):
+        count(exact("compact"), record)
+    with pytest.raises(NotRun, match="no parameters record"):
+        count(exact("parameters"), {})
+
+
+def test_times():
+    def verdicts(p95):
+        measured = [{"size": "paper", "sampler": s, "n": 50, "p50": p95, "p95": p95} for s in ("FM-10", "MF-1", "DDPM-100")]
+        record = {"cell": "latency", "kind": "latency", "device": "a machine", "config": {"control_freq": 20, "Ta": 8, "threads": 1}, "measurements": measured}
+        return [v.verdict[0] for v in evaluate([exact(f"latency-{s}") for s in ("fm-10", "mf-1", "ddpm-100")], {}, {"latency": record})]
+
+    assert [verdicts(p) for p in (0.04, 0.3, 0.5)] == [["r", "r", "c"], ["r", "c", "c"], ["c", "c", "r"]]
+
+
+def test_a_profile_without_records_has_run_nothing():
+    found = evaluate(all_claims(), {}, {})
+    assert tally(found) == dict(zip(VERDICTS, (0, 0, 0, len(all_claims())))) and all(v.reason for v in found)
+
+
+def test_one_arm_can_be_held_against_zero():
+    claim = Claim("z", "here", "Not nothing.", "success", "more", (Term(1.0, "SSPool", "1V-84"),), ("ToolHang",))
+    assert evaluate([claim], CELLS, exactly((0, 0, 0, 0), (20, 22, 24, 21)))[0].verdict == "reproduced"
+    assert evaluate([replace(claim, terms=(Term(1.0, "MS-SSPool", "1V-84"),))], CELLS, exactly((0, 0, 0, 0), (0, 0, 0, 0)))[0].verdict == "inconclusive"
+    assert describe(claim, collect(claim, CELLS, exactly((1,), (1,))), {}) == "ToolHang, FM"
