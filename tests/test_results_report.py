@@ -39,7 +39,7 @@ def test_the_page_has_every_table_figure_record_and_machine(repository):
     text = (repository / "results/heads/report.html").read_text()
     for file in [*(repository / "results/heads/tables").iterdir(), *(repository / "figures/heads").iterdir(), *(repository / "results/heads/records").glob("*fm.json")]:
         assert any(link.endswith(file.name) for link in local(text)), file.name
-    assert text.count("<video") == 10 + 1 and text.count('class="strip"') == 10 and "Linux x86_64, 2 cores" in text and len(text) < 3_000_000
+    assert text.count("<video") == 1 and text.count('class="film"') == 10 and "Linux x86_64, 2 cores" in text and len(text) < 3_000_000
     assert not re.search(r'(?:src|poster)="(?!data:)', text) and "<script" not in text
     assert all(f'id="{anchor}"' in text for anchor in re.findall(r'href="#([^"]+)"', text))
 

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from ..files import write_atomic
 from .inventory import Artefact, Run, Verdict, artefacts, coverage, duration, film_strip, headline, missing_records, read_claims, runs
-from .page import (VERDICTS, badge, data_uri, document, escape, film_tag, interval_svg, links, markdown_html, picture_tag, print_pdf, strip_row,
-                                      table_parts, video_tag)
+from .page import (VERDICTS, badge, document, escape, film_strip_tag, interval_svg, links, markdown_html, picture_tag, print_pdf, table_parts,
+                                      to_the_right, video_tag)
 from .tables import SMOKE
 
 LIMIT = 10_000_000  # bytes of a page
@@ -65,7 +65,7 @@ def _claim(verdict: Verdict, limits: Mapping[str, float]) -> str:
         drawn = interval_svg(verdict.estimate, pairs[:2], limits[verdict.unit], verdict.verdict)
         texts = "".join(f"<br>{escape(name or '95 %')} [{low:+.1f}, {high:+.1f}]" for name, low, high in verdict.intervals[:2])
         number = f"{drawn}<strong>{verdict.estimate:+.1f}</strong> {escape(verdict.unit)}{texts}"
-    where = escape(verdict.where) + (" · not in the paper, ours" if verdict.ours else "")
+    where = escape(verdict.where)
     reason = f" {escape(verdict.reason)}" if verdict.reason else ""
     return (f'<li id="claim-{escape(verdict.id)}"><p>{badge(verdict.verdict)}</p><div><p>{escape(verdict.sentence)}</p><p class="why">{where}{"." if where and reason else ""}{reason}</p></div>'
             f'<div class="number">{number}</div></li>')
@@ -94,18 +94,20 @@ def table_section(root, profile: str, artefact: Artefact) -> str:
     caption, body, notes, rows = table_parts((Path(root) / path).read_text(encoding="utf-8")) if path else ("", "", "", 0)
     body = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(what(artefact))}">{body}</div>' if body else '<p class="none">Not built.</p>'
     if rows > 24:
-        body = f"<details><summary>{rows} rows</summary>{body}</details>"
+        body = f'<details class="screen"><summary>{rows} rows</summary>{body}</details><p class="print small">{rows} rows, in the files below.</p>'
     return f'<section id="{escape(artefact.name)}"><h3>{escape(caption or what(artefact))}</h3>{body}<div class="notes">{notes}</div>{sources(profile, artefact)}</section>'
 
 
 def figure_section(root, profile: str, artefact: Artefact, quality: int) -> str:
     "Write one figure, and its film where it has one."
     title, line = headline(root, artefact.notebook)
-    title = re.sub(r"^Figure(?=\W)", what(artefact), title) if title else what(artefact)
+    title = title or what(artefact)
+    title = re.sub(r"^Figures?( [\d, to]+)?[:.] *", "", title)
+    number, _, more = re.sub(r"^figure_", "", artefact.name).partition("-")
+    title = f"{what(artefact)}. {title[:1].upper()}{title[1:]}" if number.isdigit() else f"{title[:1].upper()}{title[1:]}" + (f", {more.replace('_', ' ')}" if more else "")
     shown = f'<figure class="sheet">{picture_tag(Path(root) / artefact.files[".png"], f"{title}. {line}", quality)}</figure>' if ".png" in artefact.files else '<p class="none">No picture.</p>'
     if ".mp4" in artefact.files:
-        film = data_uri((Path(root) / artefact.files[".mp4"]).read_bytes(), "video/mp4")
-        shown += film_tag(film, "", f"{title}, as a film", 720).replace("<video", '<video class="wide"', 1)
+        shown += video_tag((Path(root) / artefact.files[".mp4"]).read_bytes(), f"{title}, as a film")
     return f'<section id="{escape(artefact.name)}"><h3>{escape(title)}</h3><p class="small">{escape(line)}</p>{shown}{sources(profile, artefact)}</section>'
 
 # %% ../../nbs/results/91_report.ipynb #c008
@@ -113,14 +115,10 @@ def _film(root, profile: str, run: Run, strip: Mapping, quality: int) -> str:
     config, done = run.record["config"], [e["success"] for m in run.record["measurements"] if (m["checkpoint"], m["weights"]) == ("last", "ema") for e in m["episodes"]]
     ending = {True: f"success at step {strip['length']}", False: f"no success in {strip['length']} steps", None: "one rollout"}[strip["success"]]
     alt = f"{config['encoder']['name']} on {config['task']}: {ending}"
-    try:
-        film = video_tag(strip["frames"], alt)
-    except ModuleNotFoundError:  # no encoder for films: the strip says as much
-        film = ""
-    still = picture_tag(strip_row(strip["frames"]), alt, quality).replace("<img", '<img class="strip"' + ("" if film else ' style="display:block"'), 1)
-    rate = f"{sum(done)} of {len(done)} episodes succeed" if done else ""
-    caption = f"<strong>{escape(config['encoder']['name'])}</strong>, {escape(config['objective']['name'])} · {escape(ending)}<br>{rate} · " + f'<a href="{escape(address(profile, run.path))}">record</a>'
-    return f"<figure>{film}{still}<figcaption>{caption}</figcaption></figure>"
+    rate = f"{sum(done)} of {len(done)} succeed" if done else ""
+    name = f"<strong>{escape(config['encoder']['name'])}</strong>, {escape(config['objective']['name'])}"
+    caption = f'{name}<br>{escape(ending)}<br>{rate}<br><a href="{escape(address(profile, run.path))}">{escape(run.cell)}</a>'
+    return f"<figure>{film_strip_tag(strip['frames'], alt, quality)}<figcaption>{caption}</figcaption></figure>"
 
 
 def films_section(root, profile: str, found: Sequence[Run], quality: int) -> str:
@@ -131,15 +129,19 @@ def films_section(root, profile: str, found: Sequence[Run], quality: int) -> str
             config = run.record["config"]
             about_images = ", ".join(filter(None, [f"{config['image_size']} px" if "image_size" in config else "", f"{len(config['cameras'])} cameras" if "cameras" in config else ""]))
             groups.setdefault(f"{config['task']}{': ' if about_images else ''}{about_images}", []).append(_film(root, profile, run, strip, quality))
-    if not groups:
+    videos = sorted((Path(root) / "figures" / profile).glob("rollout*.mp4"))
+    if not groups and not videos:
         return ""
-    rule = "Six frames of one evaluation episode a cell: of the first training seed, the first episode that succeeded, or the very first where none did. The films play when asked to."
-    return f'<section id="films"><h2>Rollouts</h2><p class="small">{rule}</p>' + "".join(f'<h3>{escape(g)}</h3><div class="films">{"".join(rows)}</div>' for g, rows in groups.items()) + "</section>"
+    rule = "Six frames of one evaluation episode a cell: of the first training seed, the first episode that succeeded, or the very first where none did. What shows is how it ended."
+    shown = "".join(f"<h3>{escape(v.stem.replace('_', ' ').capitalize())}</h3>{video_tag(v.read_bytes(), v.stem)}{links([('MP4', address(profile, f'figures/{profile}/{v.name}'))])}" for v in videos)
+    play = '<label class="play"><input type="checkbox"> Play all</label>' if groups else ""
+    return f'<section id="films"><h2>Rollouts</h2>{shown}<p class="small">{rule}</p>{play}' + "".join(f'<h3>{escape(g)}</h3><div class="films">{"".join(rows)}</div>' for g, rows in groups.items()) + "</section>"
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]], wrap: int | None = None) -> str:
     cells = lambda row: "".join(f'<td{" class=wrap" if i == wrap else ""}>{value}</td>' for i, value in enumerate(row))
-    return '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table><thead><tr>' + "".join(f"<th>{h}</th>" for h in header) + "</tr></thead><tbody>" + "".join(f"<tr>{cells(r)}</tr>" for r in rows) + "</tbody></table></div>"
+    table = "<table><thead><tr>" + "".join(f"<th>{h}</th>" for h in header) + "</tr></thead><tbody>" + "".join(f"<tr>{cells(r)}</tr>" for r in rows) + "</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{to_the_right(table)}</div>'
 
 
 def _total(values) -> float | None:
@@ -161,7 +163,7 @@ def machines_section(profile: str, found: Sequence[Run]) -> str:
              f"<code>{escape(r.record['hashes']['code'][:8])}</code>", escape(r.machine)] for r in found]
     body = _html_table(("Machine", "Records", "Wall time", "Training, CPU time", "Peak memory", "Versions"), rows, wrap=5) if rows else "<p>Nothing: the profile has no records.</p>"
     more = f'<details class="screen"><summary>Record by record</summary>{_html_table(("Record", "Kind", "Wall time", "Training, CPU", "Episodes", "Commit", "Code", "Machine"), each)}</details>' if each else ""
-    return f'<section id="machines"><h2>What was run, where, for how long</h2>{body}<p class="small">Wall time of the stage that wrote each record; a policy that was already trained when the stage ran again costs only what its own note says. Peak memory of the largest process.</p>{more}</section>'
+    return f'<section id="machines"><h2>What was run, where, for how long</h2>{body}<p class="small">Wall time is that of the stage that wrote the record. Policies that an earlier run had trained are in the CPU time and not in the wall time. Memory: the largest process.</p>{more}</section>'
 
 
 def not_run_section(root, profile: str, stages: Sequence, params: Mapping) -> str:
@@ -183,9 +185,9 @@ def _header(profile: str, text: str, verdicts: Sequence[Verdict], found: Sequenc
     facts = {"Claims decided": f"{sum(v.verdict in ('reproduced', 'contradicted') for v in verdicts)} of {len(verdicts)}"} if verdicts else {}
     facts |= {"Records": f"{len(found)} of {len(found) + lost}", "Policies trained": str(sum(len(r.record["config"]["seeds"]) for r in found if r.kind == "rollouts")),
               "Rollouts": f"{sum(r.episodes for r in found):,}".replace(",", " "), "Training, CPU time": duration(_total(r.cpu_seconds for r in found)), "Wall time": duration(_total(r.seconds for r in found))}
-    nav = "".join(f' · <a href="{escape(address(profile, f"results/{other}/report.html"))}">{escape(other)}</a>' for other in others)
+    nav = ". Other profiles: " + ", ".join(f'<a href="{escape(address(profile, f"results/{other}/report.html"))}">{escape(other)}</a>' for other in others) if others else ""
     smoke = f'<p><span class="badge plain">{escape(SMOKE)}</span></p>' if profile == "quick" else ""
-    return (f'<p class="kicker">prism_repro · PRISM, reproduced · profile <strong>{escape(profile)}</strong>{nav}</p><h1>What came out of profile {escape(profile)}</h1>{smoke}'
+    return (f'<p class="kicker">prism_repro: every table and figure of the PRISM paper, made again{nav}</p><h1>PRISM, reproduced <span>· profile {escape(profile)}</span></h1>{smoke}'
             f'<div class="lead">{markdown_html(text)}</div><dl class="facts">' + "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items()) + "</dl><!--site-->")
 
 
