@@ -60,7 +60,7 @@ def make_run(config: dict, windows, size: dict):
 
 def measure(head: str, objective: str, size: dict, windows) -> dict:
     "Time the loop, and its two parts by themselves."
-    from prism_repro.training.loop import make_batch, noise_generator
+    from prism_repro.training.batches import make_batch, noise_generator
 
     config, cuda = policy_config(head, objective, size), size["device"] == "cuda"
     if cuda:

@@ -90,6 +90,7 @@ class PolicyActor:
         self,
         folder,  # a folder that `Policy.save_pretrained` wrote
         threads: int = 1,  # arithmetic threads; results repeat to the bit for equal numbers only
+        device: str | None = None,  # default: a GPU where there is one; another device gives the same actions up to rounding
     ):
         import torch
 
@@ -97,7 +98,8 @@ class PolicyActor:
         from prism_repro.policies.policy import Policy
 
         torch.set_num_threads(threads)
-        self.policy, self.torch, self.center_crop = Policy.from_pretrained(folder).eval(), torch, center_crop
+        self.device, self.torch, self.center_crop = device or ("cuda" if torch.cuda.is_available() else "cpu"), torch, center_crop
+        self.policy = Policy.from_pretrained(folder).eval().to(self.device)
         self.config = self.policy.config
 
     def act(self, observation: dict, noise: np.ndarray) -> np.ndarray:
@@ -109,9 +111,9 @@ class PolicyActor:
                 raise ValueError(f"'{key}' has shape {list(np.shape(value))}, expected [To, H, W, 3] with images of {self.config['image_size']} px, as in training: resize them "
                                  "(prism_repro.data.convert.fit_square).")
             value = self.center_crop(value[None], crop) if key in self.config["cameras"] else np.asarray(value, np.float32)[None]
-            batch[key] = torch.as_tensor(value)
+            batch[key] = torch.as_tensor(value).to(self.device)
         with torch.inference_mode():
-            return self.policy.act(batch, torch.as_tensor(noise[None]))[0].numpy()
+            return self.policy.act(batch, torch.as_tensor(noise[None]).to(self.device))[0].cpu().numpy()
 
 # %% ../../nbs/evaluation/70_rollouts.ipynb #c017
 def check_render(

@@ -31,11 +31,14 @@ def last_logged(
 
 # %% ../../nbs/training/63_seeds.ipynb #c007
 def _train_one(policy_config, train_config, data, folder, seed, device, memory) -> str:
+    import torch
+
     from prism_repro.data.windows import Windows
     from prism_repro.training.loop import train
 
     c = policy_config
     windows = Windows.load(data, c["cameras"], c["low_dim"], To=c["To"], Tp=c["Tp"], Ta=c["Ta"], split="train", actions=c.get("actions", "delta"), memory=memory)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return str(train(policy_config, train_config, windows, folder, seed, device=device, progress=False))
 
 
@@ -47,7 +50,7 @@ def train_seeds(
     seeds,
     *,
     workers: int | None = None,  # processes; default: cores / threads a process
-    device: str = "cpu",
+    device: str | None = None,  # default: a GPU where there is one; the seeds share it
     progress: bool = True,
 ) -> dict[int, Path]:
     "Train every seed; return the folder of each one's final weights. Raises a seed's own error; what the others have learned is kept."

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 # %% ../../nbs/training/59_settings.ipynb #c004
 DEFAULTS = {
     "batch_size": 64, "lr": 1e-4, "betas": [0.95, 0.999], "eps": 1e-8, "weight_decay": 1e-6, "warmup_steps": 500,  # AdamW
-    "ema_power": 0.75,
+    "decay": "all",  # or "matrices": no weight decay on biases, norms and tokens
+    "ema_power": 0.75,  # 0: no average, the last weights
     "grad_clip": None,  # largest gradient norm
     "precision": "float32",  # or "bfloat16": autocast in the forward pass
     "deterministic": False,  # demand deterministic kernels; a CPU has them anyway
@@ -36,6 +37,8 @@ def resolve(train_config: Mapping) -> dict:
     if not 0 <= config["warmup_steps"] < config["steps"]:
         raise ValueError(f"warmup_steps={config['warmup_steps']} with steps={config['steps']}: the learning rate would never leave its warm-up. Choose fewer warmup_steps (the default is "
                          f"{DEFAULTS['warmup_steps']}), or train longer.")
+    if config["decay"] not in ("all", "matrices"):
+        raise ValueError(f"Training setting decay={config['decay']!r}: expected 'all' or 'matrices'.")
     if config["precision"] not in ("float32", "bfloat16"):
         raise ValueError(f"Training setting precision={config['precision']!r}: expected 'float32' or 'bfloat16'.")
     return config
