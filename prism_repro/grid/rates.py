@@ -121,10 +121,12 @@ def nearest(
     fits = [rate for rate in rates if rate.kind == kind and rate.must == must]
     if not fits:
         return None
-    distance = lambda rate: (rate.may.get("machine", machine_name()) != machine_name(), len(_differing(rate.may, may)))
-    best = [rate for rate in fits if distance(rate) == min(map(distance, fits))]
+    here = machine_name()
+    distances = [(rate.may.get("machine", here) != here, len(_differing(rate.may, may))) for rate in fits]
+    closest = min(distances)
+    best = [rate for rate, distance in zip(fits, distances) if distance == closest]
     seconds = median(rate.seconds for rate in best)
-    differing = sorted({key for rate in best for key in _differing(rate.may, may)} | ({"machine"} if distance(best[0])[0] else set()))
+    differing = sorted({key for rate in best for key in _differing(rate.may, may)} | ({"machine"} if closest[0] else set()))
     text = best[0].source if len(best) == 1 else f"median of {len(best)} records"
     return seconds, text + (f" (differs in {', '.join(differing)})" if differing else "")
 
@@ -142,7 +144,8 @@ def measure_training(
     import torch
 
     from prism_repro.policies.policy import Policy
-    from prism_repro.training.loop import Run, make_batch, noise_generator
+    from prism_repro.training.batches import make_batch, noise_generator
+    from prism_repro.training.loop import Run
     from prism_repro.training.settings import resolve
 
     train, threads = resolve(config["training"]), torch.get_num_threads()
