@@ -26,7 +26,7 @@ def test_only_stages_that_read_records_and_write_none_are_rebuilt():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", "cannot be read"), ('{"claims": [{"id": "a", "sentence": "b"}]}', "has no verdict"),
+    ("{", "cannot be read"), ('{"claims": {}}', "has no list `claims`"), ('{"claims": [{"id": "a", "sentence": "b"}]}', "has no verdict"),
     ('{"claims": [{"id": "a", "sentence": "b", "verdict": "true"}]}', "'true', which is none of reproduced"), ('{"claims": ["a"]}', "claim 0 has no id"),
 ])
 def test_a_ledger_that_is_none_is_refused(tmp_path, text, message):
@@ -36,12 +36,13 @@ def test_a_ledger_that_is_none_is_refused(tmp_path, text, message):
         read_claims(tmp_path, "p")
 
 
-def test_claims_as_a_mapping_and_intervals_in_both_forms(tmp_path):
+def test_numbers_come_in_the_claims_unit_and_half_filled_entries_pass(tmp_path):
     (tmp_path / "results/p").mkdir(parents=True)
-    claim = {"where": None, "sentence": "s", "verdict": "inconclusive", "estimate": 1, "intervals": {"t": {"low": -1, "high": 3}, "bootstrap": [0, 2], "note": "x"}}
-    (tmp_path / "results/p/claims.json").write_text(json.dumps({"c": claim}))
-    (found,) = read_claims(tmp_path, "p")
-    assert found.id == "c" and found.intervals == (("t", -1.0, 3.0), ("bootstrap", 0.0, 2.0)) and read_claims(tmp_path, "q") == []
+    full = {"id": "a", "sentence": "s", "verdict": "inconclusive", "where": None, "estimate": -0.1, "factor": 100.0, "unit": "points", "level": 0.9, "interval": [-0.2, 0], "bootstrap": None, "expected": "equal", "ours": True}
+    (tmp_path / "results/p/claims.json").write_text(json.dumps({"claims": [full, {"id": "b", "sentence": "t", "verdict": "not run", "estimate": "?", "paper": None}]}))
+    a, b = read_claims(tmp_path, "p")
+    assert (a.estimate, a.intervals, a.expects, a.ours, a.where) == (-10.0, (("90 % over seeds", -20.0, 0.0),), "equal", True, "")
+    assert b.estimate is None and b.intervals == () and b.p is None and read_claims(tmp_path, "q") == []
 
 
 def test_real_records_with_costs_and_films(tmp_path):

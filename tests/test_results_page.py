@@ -30,8 +30,8 @@ def test_transparent_pictures_come_on_white_and_wide_ones_are_scaled(tmp_path):
 
 
 def test_an_estimate_outside_the_scale_stays_in_the_picture():
-    drawn = interval_svg(900.0, [(-900.0, 950.0), (1.0, 2.0)], 10)
-    assert drawn.count('class="arrow"') == 2
+    drawn = interval_svg(900.0, [(-900.0, 950.0), (1.0, 2.0)], 10, paper=-400.0, band=5.0)
+    assert drawn.count('class="arrow"') == 2 and 'd="M8.0 7.0' in drawn and '<rect x="49.0" width="82.0"' in drawn
     assert all(0 <= float(x) <= 180 for x in re.findall(r'\b(?:x1|x2|cx)="([^"]+)"', drawn))
 
 

@@ -100,18 +100,31 @@ class Verdict:
     sentence: str
     verdict: str
     reason: str = ""
+    compared: str = ""  # what stood for the paper's setting
     estimate: float | None = None
     intervals: tuple[tuple[str, float, float], ...] = ()  # (kind, low, high), the deciding one first
     unit: str = "points"
+    expects: str = ""  # "more", "less", "equal" or "exact"
+    paper: float | None = None  # the paper's value of the same contrast
+    seeds: int = 0
+    p: float | None = None  # after Holm's correction
     ours: bool = False  # a claim that the paper does not make
 
 
-def _interval(name: str, value) -> list[tuple[str, float, float]]:
-    if isinstance(value, Mapping) and {"low", "high"} <= value.keys():
-        value = [value["low"], value["high"]]
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(v, (int, float)) for v in value):
-        return [(name, float(value[0]), float(value[1]))]
-    return [row for key, inner in value.items() for row in _interval(key, inner)] if isinstance(value, Mapping) else []
+def _scaled(value, factor: float):
+    "A number or a pair of numbers, in the claim's unit; None for anything else."
+    if isinstance(value, (list, tuple)):
+        return tuple(factor * float(v) for v in value) if len(value) == 2 and all(isinstance(v, (int, float)) for v in value) else None
+    return factor * float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _verdict(row: Mapping) -> Verdict:
+    factor, percent = _scaled(row.get("factor"), 1.0) or 1.0, f"{100 * (_scaled(row.get('level'), 1.0) or 0.95):.0f} %"
+    pairs = [(f"{percent} {name}", _scaled(row.get(key), factor)) for key, name in (("interval", "over seeds"), ("bootstrap", "bootstrap"))]
+    text = lambda key: str(row.get(key) or "")
+    return Verdict(row["id"], text("where"), row["sentence"], row["verdict"], text("reason"), text("compared"), _scaled(row.get("estimate"), factor),
+                   tuple((name, *pair) for name, pair in pairs if pair), row["unit"] if isinstance(row.get("unit"), str) else "points", text("expected"),
+                   _scaled((row.get("paper") or {}).get("value"), 1.0), len(row.get("seeds") or []), _scaled(row.get("p_holm"), 1.0), bool(row.get("ours")))
 
 
 def read_claims(root, profile: str) -> list[Verdict]:
@@ -123,18 +136,15 @@ def read_claims(root, profile: str) -> list[Verdict]:
         found = load_json(path)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}). Restore it from git or build it again.") from error
-    rows = found.get("claims", found)
-    rows = [dict(row, id=key) for key, row in rows.items() if isinstance(row, Mapping)] if isinstance(rows, Mapping) else rows
-    verdicts = []
+    rows, verdicts = found.get("claims"), []
+    if not isinstance(rows, list):
+        raise ValueError(f"{path} has no list `claims`. Build it again: `make report` does.")
     for i, row in enumerate(rows):
         missing = [key for key in ("id", "sentence", "verdict") if not isinstance(row, Mapping) or not isinstance(row.get(key), str)]
         if missing or row["verdict"] not in WORDS:
             what = f"has no {' and no '.join(missing)}" if missing else f"has the verdict {row['verdict']!r}, which is none of {', '.join(WORDS)}"
             raise ValueError(f"{path}: claim {row.get('id', i) if isinstance(row, Mapping) else i} {what}. Build the claims again: `make report` does.")
-        estimate = row.get("estimate")
-        verdicts.append(Verdict(row["id"], str(row.get("where") or ""), row["sentence"], row["verdict"], str(row.get("reason") or ""),
-                                float(estimate) if isinstance(estimate, (int, float)) else None, tuple(_interval("", row.get("intervals") or {})),
-                                str(row.get("unit") or "points"), bool(row.get("ours"))))
+        verdicts.append(_verdict(row))
     return verdicts
 
 # %% ../../nbs/results/91_inventory.ipynb #c011

@@ -132,11 +132,14 @@ def interval_svg(
     intervals,  # [(low, high)], the first drawn thick
     limit: float,  # the scale runs from -limit to limit
     verdict: str = "",
+    paper: float | None = None,  # the paper's value, a diamond
+    band: float = 0,  # half the width of the band of "no difference"
 ) -> str:
     "Draw an estimate and its intervals about zero; what leaves the scale ends in an arrow."
     W, H = 180, 24
     x = lambda value: round(W / 2 + max(-1.0, min(1.0, value / limit)) * (W / 2 - 8), 1)
-    parts = [f'<line class="zero" x1="{W / 2}" x2="{W / 2}" y1="2" y2="{H - 2}"/>']
+    parts = [f'<rect x="{x(-band)}" width="{x(band) - x(-band):.1f}" y="2" height="{H - 4}"/>'] if band else []
+    parts += [f'<line class="zero" x1="{W / 2}" x2="{W / 2}" y1="2" y2="{H - 2}"/>']
     for i, (low, high) in enumerate(intervals):
         y = H / 2 + (7 if i else 0)
         parts.append(f'<line class="ci{i}" x1="{x(low)}" x2="{x(high)}" y1="{y}" y2="{y}"/>')
@@ -145,6 +148,7 @@ def interval_svg(
                 end = W / 2 + sign * (W / 2 - 2)
                 parts.append(f'<path class="arrow" d="M{end} {y}l{-sign * 5} -3.5v7z"/>')
     parts.append(f'<circle cx="{x(estimate)}" cy="{H / 2}" r="4.5"/>')
+    parts += [f'<path class="paper" d="M{x(paper)} {H / 2 - 5}l5 5l-5 5l-5 -5z"/>'] if paper is not None else []
     label = f"{estimate:+.1f}" + "".join(f", interval {low:+.1f} to {high:+.1f}" for low, high in intervals[:1])
     return f'<svg class="interval {escape(verdict.replace(" ", "-"))}" viewBox="0 0 {W} {H}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
@@ -196,6 +200,7 @@ nav.contents a:hover { color: var(--link); text-decoration: underline; }
 .claims .number strong { color: var(--ink); font-size: .98rem; }
 svg.interval { display: block; width: 11.25rem; max-width: 100%; height: 1.5rem; margin-left: auto; }
 svg.interval line { stroke: currentColor; stroke-linecap: round; } svg.interval .ci0 { stroke-width: 4; opacity: .45; } svg.interval .ci1 { stroke-width: 2; opacity: .45; }
+svg.interval rect { fill: currentColor; opacity: .13; } svg.interval .paper { fill: var(--ground); stroke: var(--ink); stroke-width: 1.2; }
 svg.interval .zero { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 2 2; } svg.interval circle, svg.interval .arrow { fill: currentColor; }
 .scroll { overflow-x: auto; margin: .6rem 0; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; line-height: 1.4; font-variant-numeric: tabular-nums; }

@@ -58,17 +58,17 @@ def sources(profile: str, artefact: Artefact) -> str:
     return links(pairs + [(f"Record {name}", target) for name, target in records])
 
 # %% ../../nbs/results/91_report.ipynb #c006
-def _claim(verdict: Verdict, limits: Mapping[str, float]) -> str:
-    number = ""
-    if verdict.estimate is not None:
-        pairs = [(low, high) for _, low, high in verdict.intervals]
-        drawn = interval_svg(verdict.estimate, pairs[:2], limits[verdict.unit], verdict.verdict)
-        texts = "".join(f"<br>{escape(name or '95 %')} [{low:+.1f}, {high:+.1f}]" for name, low, high in verdict.intervals[:2])
-        number = f"{drawn}<strong>{verdict.estimate:+.1f}</strong> {escape(verdict.unit)}{texts}"
-    where = escape(verdict.where)
-    reason = f" {escape(verdict.reason)}" if verdict.reason else ""
-    return (f'<li id="claim-{escape(verdict.id)}"><p>{badge(verdict.verdict)}</p><div><p>{escape(verdict.sentence)}</p><p class="why">{where}{"." if where and reason else ""}{reason}</p></div>'
-            f'<div class="number">{number}</div></li>')
+def _claim(v: Verdict, limits: Mapping[str, float]) -> str:
+    number, sign = "", "" if v.expects == "exact" else "+"
+    if v.estimate is not None:
+        digits = 1 if max([abs(v.estimate)] + [abs(x) for _, *pair in v.intervals for x in pair]) >= 1 else 3
+        drawn = interval_svg(v.estimate, [pair for _, *pair in v.intervals], limits[v.unit], v.verdict, v.paper if v.unit == "points" else None, 5.0 if v.expects == "equal" and v.unit == "points" else 0)
+        texts = "".join(f"<br>{escape(name)} [{low:+.{digits}f}, {high:+.{digits}f}]" for name, low, high in v.intervals)
+        paper = f"<br>paper {v.paper:{sign}.1f}" if v.paper is not None else ""
+        number = f"{drawn if v.intervals else ''}<strong>{v.estimate:{sign}.{digits}f}</strong> {escape(v.unit)}{texts}{paper}"
+    facts = [v.where, v.reason, f"p = {v.p:.3f} after correction" if v.p is not None else "", f"{v.seeds} training seeds" if v.seeds else "", f"compared: {v.compared}" if v.compared else ""]
+    why = escape(". ".join(text[:1].upper() + text[1:].rstrip(".") for text in facts if text)) + "."
+    return f'<li id="claim-{escape(v.id)}"><p>{badge(v.verdict)}</p><div><p>{escape(v.sentence)}</p><p class="why">{why}</p></div><div class="number">{number}</div></li>'
 
 
 def verdicts_section(profile: str, verdicts: Sequence[Verdict], ledger: Artefact | None) -> str:
@@ -78,13 +78,15 @@ def verdicts_section(profile: str, verdicts: Sequence[Verdict], ledger: Artefact
     tally = "".join(f'<div class="{word.replace(" ", "-")}"><b>{sum(v.verdict == word for v in verdicts)}</b><span>{word}</span></div>' for word in VERDICTS)
     limits: dict[str, float] = {}
     for v in verdicts:
-        limits[v.unit] = max([limits.get(v.unit, 1e-9), abs(v.estimate or 0)] + [abs(x) for _, low, high in v.intervals[:1] for x in (low, high)])
+        limits[v.unit] = max([limits.get(v.unit, 1e-9), abs(v.estimate or 0)] + [abs(x) for _, low, high in v.intervals for x in (low, high)])
     limits = {unit: min(limit * 1.05, 40.0) if unit == "points" else limit * 1.05 for unit, limit in limits.items()}
-    decided, rest = [v for v in verdicts if v.verdict != "not run"], [v for v in verdicts if v.verdict == "not run"]
-    listed = '<ul class="claims">' + "".join(_claim(v, limits) for v in decided) + "</ul>" if decided else ""
-    folded = f'<details><summary>{len(rest)} claims that this profile did not run</summary><ul class="claims">' + "".join(_claim(v, limits) for v in rest) + "</ul></details>" if rest else ""
+    run, rest = [v for v in verdicts if v.verdict != "not run"], [v for v in verdicts if v.verdict == "not run"]
+    rows = lambda found: '<ul class="claims">' + "".join(_claim(v, limits) for v in found) + "</ul>"
+    listed = "".join(f"<h3>{title}</h3>{rows(found)}" for title, ours in (("The paper's claims", False), ("Beyond the paper", True)) if (found := [v for v in run if v.ours == ours]))
+    folded = f"<details><summary>{len(rest)} claims that this profile did not run</summary>{rows(rest)}</details>" if rest else ""
     rule = ('<p class="small">Verdicts are computed, never typed: <em>reproduced</em> and <em>contradicted</em> mean that the intervals exclude zero in the claimed or the opposite direction '
-            "after Holm's correction; <em>inconclusive</em> is anything else that was run. The pictures show the estimate, its intervals and zero.</p>")
+            "after Holm's correction; <em>inconclusive</em> is anything else that was run. Pictures: the estimate (dot) with its intervals over training seeds (thick) and from the bootstrap of seeds and "
+            'episodes (thin), zero (dashed), the paper\'s value (diamond), and the band that counts as no difference where the claim is that there is none. A verdict holds for what stood for the paper\'s setting here.</p>')
     return f'<section id="verdicts"><h2>Verdicts at a glance</h2><div class="tally">{tally}</div>{listed}{folded}{rule}{sources(profile, ledger) if ledger else ""}</section>'
 
 
