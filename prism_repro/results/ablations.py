@@ -7,10 +7,12 @@ __all__ = ['LINES', 'Point', 'curve', 'peak', 'row_label', 'draw_curve', 'tidy',
            'scale_steps', 'draw_heads', 'figure_5']
 
 # %% ../../nbs/results/83_ablations.ipynb #c003
+import textwrap
 from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from .comparisons import Comparison, Row, beside, unequal_settings
 from .figures import COLOURS, INK, QUIET, STYLE
@@ -63,20 +65,22 @@ def row_label(row: Row) -> str:
         return f"{row.line.row}: {NOT_RUN}"
     points, rate = curve(row.planned[0].record), row.rate
     text = f"{row.line.row}: final {percent(rate.rate)} % [{percent(rate.low)}, {percent(rate.high)}], {rate.k}/{rate.n}"
-    return text + (f"\n    peak {percent(peak(points).rate)} % at step {peak(points).steps}" if len(points) > 1 else "\n    one checkpoint evaluated")
+    best = peak(points)
+    return text + ("\n    one checkpoint evaluated" if len(points) == 1 else "\n    which is the peak" if best == points[-1] else f"\n    peak {percent(best.rate)} % at step {best.steps}")
 
 
-def draw_curve(axes, row: Row, colour: str, style: str) -> None:
-    "Draw one row: its curve with a band, the final checkpoint filled, the peak open."
+def draw_curve(axes, row: Row, colour: str, style: str, shift: float = 0.0) -> None:
+    "Draw one row: its curve with a band, the final checkpoint filled and set aside by `shift` points so that bars do not hide one another, an earlier peak open."
     points = curve(row.planned[0].record)
     steps, bounds = [p.steps for p in points], [p.interval for p in points]
-    axes.plot(steps, [100 * p.rate for p in points], style, color=colour, lw=1.6, clip_on=False)
     if len(points) > 1:
+        axes.plot(steps, [100 * p.rate for p in points], style, color=colour, lw=1.6, clip_on=False)
         axes.fill_between(steps, [100 * low for low, _ in bounds], [100 * high for _, high in bounds], color=colour, alpha=0.13, lw=0)
-        axes.plot(peak(points).steps, 100 * peak(points).rate, "*", ms=13, mfc="white", mec=colour, mew=1.3, clip_on=False, zorder=3)
-    low, high = bounds[-1]
-    axes.plot([steps[-1]] * 2, [100 * low, 100 * high], color=colour, lw=2.5, alpha=0.5, solid_capstyle="round")
-    axes.plot(steps[-1], 100 * points[-1].rate, "o", color=colour, ms=7, clip_on=False, zorder=4)
+        if peak(points) != points[-1]:
+            axes.plot(peak(points).steps, 100 * peak(points).rate, "*", ms=13, mfc="white", mec=colour, mew=1.3, clip_on=False, zorder=3)
+    aside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    axes.plot([steps[-1]] * 2, [100 * b for b in bounds[-1]], color=colour, lw=2.5, alpha=0.5, solid_capstyle="round", transform=aside, clip_on=False)
+    axes.plot(steps[-1], 100 * points[-1].rate, "o", color=colour, ms=7, clip_on=False, zorder=4, transform=aside)
 
 
 def tidy(axes, xlabel: str, ylabel: str = "Success rate (%)") -> None:
@@ -96,7 +100,7 @@ def remark(figure: Figure, comparison: Comparison, text: str) -> None:
     parts = [of_profile(comparison.profile), f"Tasks: {', '.join(used) or 'none'}."]
     parts += [f"{' or '.join(map(str, seeds))} training seed{'s' if seeds != [1] else ''}{': nets, not methods' if seeds == [1] else ''}."] if seeds else []
     warnings = [note.replace("**", "") for note in unequal_settings(comparison.rows)]
-    figure.text(0.012, 0.02, "\n".join([" ".join(parts), text, *warnings]), fontsize=7.5, color=QUIET, va="bottom", linespacing=1.4, wrap=True)
+    figure.text(0.012, 0.02, "\n".join(textwrap.fill(part, 145) for part in (" ".join(parts), text, *warnings)), fontsize=7.5, color=QUIET, va="bottom", linespacing=1.4)
 
 # %% ../../nbs/results/83_ablations.ipynb #c009
 def figure_4(comparison: Comparison) -> Figure:
@@ -104,15 +108,15 @@ def figure_4(comparison: Comparison) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 4))
         axes, run = figure.add_axes((0.07, 0.3, 0.48, 0.64)), [row for row in comparison.rows if row.rate]
-        for row in run:
-            draw_curve(axes, row, LINES.get(row.line.row, INK), "--" if row.line.row == "Base. at 240 px" else "-")
+        for i, row in enumerate(run):
+            draw_curve(axes, row, LINES.get(row.line.row, INK), "--" if row.line.row == "Base. at 240 px" else "-", 9 * (i - (len(run) - 1) / 2))
         tidy(axes, "Training steps")
         if not run:
             axes.text(0.5, 0.5, NOT_RUN, transform=axes.transAxes, ha="center", color=QUIET, style="italic")
             axes.set_xticks([])
         else:
             last = max(p.steps for row in run for p in curve(row.planned[0].record))
-            axes.set_xlim(0, 1.02 * last)
+            axes.set_xlim(0, 1.08 * last)
         for i, row in enumerate(comparison.rows):
             y, colour = 0.9 - 0.15 * i, LINES.get(row.line.row, INK) if row.rate else QUIET
             figure.text(0.58, y, "●" if row.rate else "○", color=colour, fontsize=10, va="top")

@@ -213,7 +213,7 @@ def headline(comparison: Comparison) -> str:
 def said(comparison: Comparison, row: Row) -> str:
     "Say what a line's gap is, and whether it decides anything."
     own = row.line.column not in (*row.line.entries[0].tasks, "Avg.")  # else the task says it
-    place = ", ".join([row.line.row, *([row.line.column] if own else []), task_text(comparison, row)])
+    place = ", ".join([row.line.row.removeprefix("+ "), *([row.line.column] if own else []), task_text(comparison, row)])
     verdict = "the interval excludes 0" if row.gap.apart else "undecided, the interval contains 0"
     paper = "" if row.line.gain.value is None else f" The paper: {row.line.gain.value:+.1f}."
     return f"{place}: {percent(row.rate.rate)} %, {gap_text(row)} points against {row.line.against}; {verdict}.{paper}"
