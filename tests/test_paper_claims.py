@@ -24,7 +24,7 @@ def test_claims_are_well_formed():
         assert all(term.encoder in ENCODERS for term in claim.terms), claim.id
         assert claim.id == "shuffle-left" or abs(sum(term.weight for term in claim.terms)) < 1e-12, claim.id
         assert not claim.ours or claim.where.startswith("ours"), claim.id
-        assert claim.paper.value is None or claim.expects == "exact" or {"more": 1, "less": -1, "equal": 0}[claim.expects] in (0, (claim.paper.value > 0) - (claim.paper.value < 0)), claim.id
+        assert claim.paper.value is None or claim.expects == "exact" or {"more": 1, "less": -1, "equal": 0, "no less": 0}[claim.expects] in (0, (claim.paper.value > 0) - (claim.paper.value < 0)), claim.id
 
 
 def test_a_claim_of_an_unknown_kind_is_refused():

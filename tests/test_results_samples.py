@@ -135,7 +135,7 @@ def test_probe_finds_the_encoder_itself_and_not_its_variants():
 
 def test_the_grid_is_inverted_and_checked(tmp_path):
     tables = {"table_3": {"entries": {"SSPool | ToolHang": {"ToolHang 1V-84": "a"}}, "stand_ins": {"ToolHang 1V-84": {"task": "square"}}}}
-    figures = {"figure_4": {"entries": {"Base. | ToolHang": {"ToolHang 1V-84": "a"}, "Base. at 240 px | ToolHang": {"ToolHang 1V-240": "b"}}}, "figure_5": None}
+    figures = {"figure_4": {"entries": {"Base. | ToolHang": {"ToolHang 1V-84": "a"}, "Base. at 240 px | ToolHang": {"ToolHang 1V-240": "b"}}}, "figure_5": None, "figure_1": {"entries": None}}
     assert cells_of(tables, figures) == {("ToolHang 1V-84", "SSPool", "FM"): "a", ("ToolHang 1V-240", "SSPool", "FM"): "b"} and list(stand_ins_of(tables, figures)) == list(HARD)
     figures["figure_4"]["entries"]["Base. | ToolHang"] = {"ToolHang 1V-84": "c"}
     with pytest.raises(ValueError, match="is a in one table and c in figure_4"):

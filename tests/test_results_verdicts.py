@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from prism_repro.paper.claims import Claim, Term, against, all_claims
-from prism_repro.results.paired import Nets
-from prism_repro.results.verdicts import VERDICTS, assess, count, describe, evaluate, settle, tally
+from prism_repro.results.paired import Nets, t_interval
+from prism_repro.results.verdicts import VERDICTS, assess, count, describe, evaluate, p_value, says, settle, tally
 from prism_repro.results.samples import NotRun, collect
 
 
@@ -72,6 +72,32 @@ def test_holm_changes_a_verdict():
     v = evaluate(claims, cells, records, n=200)[0]
     assert v.direction == 1 and v.p < 0.05 < v.adjusted and v.verdict == "inconclusive"
     assert v.reason == "its intervals alone would say reproduced, but not after Holm's correction over 61 claims"
+
+
+def test_no_loss_is_not_contradicted_by_a_gain():
+    claim = replace(CLAIM, expects="no less")
+    found = lambda first, second: evaluate([claim], CELLS, exactly(first, second))[0]
+    gain = found((40, 42, 41, 43), (20, 21, 19, 22))
+    assert gain.verdict == "reproduced" and gain.reason == "both 90 % intervals lie above -5 points" and gain.level == 0.9
+    assert found((50, 50, 50, 50), (50, 50, 50, 50)).verdict == "reproduced"
+    loss = found((20, 21, 19, 22), (40, 42, 41, 43))
+    assert loss.verdict == "contradicted" and loss.reason == "both 95 % intervals lie below -5 points"
+    assert found((40, 30, 45, 25), (30, 40, 25, 45)).reason == "an interval crosses -5 points"
+
+
+@pytest.mark.parametrize("expects", ["more", "equal", "no less"])
+def test_p_value_and_interval_agree(expects):
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        d = rng.normal(rng.uniform(-0.15, 0.15), rng.uniform(0.005, 0.06), 4)
+        decided = says(expects, [t_interval(d, 0.9)], [t_interval(d, 0.95)])
+        assert (p_value(expects, d) <= 0.05) == (decided != 0)
+
+
+def test_two_claims_about_the_same_cells_are_one_question():
+    both = replace(CLAIM, id="both", objectives=("FM", "DP"))
+    one, two, less = evaluate([CLAIM, both, replace(CLAIM, id="less", expects="less")], CELLS, exactly((40, 42, 41, 43), (20, 21, 19, 22)))
+    assert one.adjusted == two.adjusted == pytest.approx(2 * one.p) and (one.same, two.same, less.same) == ("", "x", "") and one.verdict == two.verdict == "reproduced"
 
 
 def test_few_wrong_verdicts_on_nulls():

@@ -43,7 +43,7 @@ def cells_of(tables: dict, figures: dict) -> dict[Arm, str]:
     "Invert a profile's `tables` and `figures`: (question, encoder, objective) -> cell. Raises ValueError for a place that the paper does not have, or an arm with two cells."
     places, found = {(e.table, e.place): e for e in all_entries()}, {}
     for table, section in {**tables, **figures}.items():
-        for place, cells in (section or {}).get("entries", {}).items():
+        for place, cells in ((section or {}).get("entries") or {}).items():
             if (entry := places.get((table, place))) is None:
                 raise ValueError(f"{table} has no entry {place!r}. Write the profile's plan again: `prism-repro plan PROFILE --write`.")
             for question, cell in cells.items():
