@@ -1,0 +1,65 @@
+"""Tests of nbs/results/84_overlays.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prism_repro.results.figures import figure_bytes
+from prism_repro.results.layouts import RecordError
+from prism_repro.results.overlays import FIGURES, HEADS, figure_overlays, grid, read_saliency
+from prism_repro.results.pictures import overlay
+from prism_repro.results.statistics import cluster_bootstrap
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def found():
+    "The committed record of six policies on wide Lift."
+    return read_saliency(ROOT, "heads", {"Lift": "saliency-lift_wide", "Can": "saliency-can"})
+
+
+def test_panels_are_the_records_own_maps(found):
+    record, evidence = found["Lift"]
+    cells = [str(c) for c in evidence["cells"]]
+    rows = grid("figure_6", found)
+    assert [label.split("\n")[0] for label, _ in rows] == ["Lift", *HEADS] and {len(panels) for _, panels in rows} == {2 * len(evidence["stages"])}
+    for (_, panels), head in zip(rows[1:], HEADS):
+        i = cells.index(f"lift_wide-{head.lower()}-fm")
+        assert np.array_equal(panels[5].picture, overlay(evidence["frames"][1, 1], evidence["maps"][i, 1, 1]))
+    share = next(m for m in record["measurements"] if m["cell"] == "lift_wide-sspool-fm" and m["camera"] == "agentview")["episodes"]
+    mean = np.mean([e["share_object"] for e in share if e["share_object"] is not None])
+    assert rows[1][0].split("\n")[1] == "{:.0f} [{:.0f}, {:.0f}] %".format(*(100 * v for v in cluster_bootstrap([[e["share_object"]] for e in share if e["share_object"] is not None])))
+    assert rows[1][0].split("\n")[1].startswith(f"{100 * mean:.0f} [")
+
+
+def test_what_a_profile_lacks_says_not_run(found):
+    assert found["Can"] is None
+    counts = {name: [sum(p.picture is None for p in panels) for _, panels in grid(name, found)] for name in FIGURES}
+    assert counts["figure_2"] == [0, 5, 5] and counts["figure_3"] == [4] * 6 and counts["figure_9"] == [0, 0, 4, 4, 4, 4] and sum(counts["figure_7"]) == 20
+    words = [t.get_text() for a in figure_overlays("heads", "figure_2", found).axes for t in a.texts]
+    assert words.count("not run") == 10
+    with pytest.raises(KeyError, match="figure_4 shows no saliency"):
+        grid("figure_4", found)
+
+
+@pytest.mark.parametrize("name", ["figure_2", "figure_9"])
+def test_same_records_same_bytes(found, name):
+    assert figure_bytes(figure_overlays("heads", name, found), "svg") == figure_bytes(figure_overlays("heads", name, found), "svg")
+
+
+def test_a_damaged_or_foreign_record_stops_the_figure(tmp_path):
+    folder = tmp_path / "results/heads/records"
+    folder.mkdir(parents=True)
+    for kind in ("json", "npz"):
+        shutil.copy(ROOT / f"results/heads/records/saliency-lift_wide.{kind}", folder)
+    shutil.copy(ROOT / "results/heads/records/probe-lift_wide.json", folder)
+    assert read_saliency(tmp_path, "heads", {"Lift": "saliency-lift_wide"})["Lift"]
+    with pytest.raises(RecordError, match="kind should be saliency"):
+        read_saliency(tmp_path, "heads", {"Lift": "probe-lift_wide"})
+    (folder / "saliency-lift_wide.npz").write_bytes(b"x")
+    with pytest.raises(RecordError, match="sha256"):
+        read_saliency(tmp_path, "heads", {"Lift": "saliency-lift_wide"})
