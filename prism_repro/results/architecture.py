@@ -14,7 +14,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from .figures import INK, QUIET, STYLE
 from .pictures import write_note
-from .tables import SMOKE
+from .sheets import SMOKE
 
 # %% ../../nbs/results/89_architecture.ipynb #c004
 BLUE, GREEN, ORANGE = "#0072B2", "#009E73", "#D55E00"  # backbone, what is pooled from it, the fusion; Okabe and Ito

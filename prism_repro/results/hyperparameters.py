@@ -15,8 +15,7 @@ from pathlib import Path
 import yaml
 
 from ..paper.settings import DP, HYPER_TABLES, LAB, Parameter, parameters
-from .sheets import Sheet
-from .tables import NOT_RUN, SMOKE
+from .sheets import NOT_RUN, SMOKE, Sheet
 from ..training.settings import DEFAULTS
 
 # %% ../../nbs/results/84_hyperparameters.ipynb #c005
