@@ -65,7 +65,7 @@ def test_costs_follow_from_what_was_measured(tmp_path):
     row = next(row for row in found.todo if row.cell.name == "lift_wide-avgpool-fm")
     cores = os.cpu_count()
     assert "1 valid" in report(found) and {row.state for row in found.todo} == {"missing"}
-    assert row.training == 50 and row.seeds == (25, 25) and row.source.count("encoder") == 2 and row.rollouts == pytest.approx((45 - 50 / min(2, cores)) * cores)
+    assert row.training == 50 and row.seeds == (25, 25) and row.source.count("differs in encoder") == 2 and row.rollouts == pytest.approx((45 - 50 / min(2, cores)) * cores)
     assert row.seconds(2) == pytest.approx(25 + row.rollouts / 2) and row.seconds(1) == pytest.approx(50 + row.rollouts) and row.seconds(64) == pytest.approx(25 + row.rollouts / 64)
     assert "Stated budget: 2 min on 2 cores; what is left takes" in report(found, 2) and "MORE" in report(found, 2)
     assert all(row.cpu is None for row in plan(root, "tiny", device="cuda").todo if row.training is None)

@@ -58,6 +58,16 @@ def test_code_is_hashed_as_the_cells_hash_it():
     assert code_hashes(starts) == [code_hash(names) for names in starts] and len(set(code_hashes(starts))) == 3
 
 
+def test_an_edit_is_seen(tmp_path):
+    (tmp_path / "prism_repro").mkdir()
+    (tmp_path / "prism_repro/__init__.py").write_text("")
+    found = []
+    for text in ("x = 1", "x = 1  # a comment", "x = 12"):
+        (tmp_path / "prism_repro/a.py").write_text(text)
+        found += code_hashes([("prism_repro.a",)], tmp_path)
+    assert found[0] == found[1] != found[2] and found[2] == code_hash(["prism_repro.a"], tmp_path)
+
+
 def test_the_hashes_are_those_that_cells_write():
     "Records that the pipeline wrote agree in their configuration with what the profile alone says, without the data."
     root = Path(prism_repro.__file__).parents[1]

@@ -52,7 +52,8 @@ def cost(root, cell: Cell, state: str, note: str, rates: list[Rate], device: str
     must, may = training_key(cell.config)
     training, rollouts = nearest(rates, "training", must | {"device": device}, may), nearest(rates, "rollouts", *rollouts_key(cell.config))
     left = [cell.settings["train"]["steps"] - steps for steps in learned(cell, root).values()]
-    sources = [f"{kind}: {found[1] if found else 'no rate'}" for kind, found in (("training", training), ("rollouts", rollouts)) if kind == "rollouts" or any(left)]
+    taken = {kind: found for kind, found in (("training", training), ("rollouts", rollouts)) if kind == "rollouts" or any(left)}
+    sources = [f"{kind} from {found[1]}" if found else f"no rate for {kind}" for kind, found in taken.items() if not found or "differs" in found[1]]
     seeds = tuple(training[0] * steps for steps in left) if training else tuple(0.0 for _ in left)
     return Row(cell, state, note, sum(seeds) if training or not any(left) else None, rollouts[0] * episode_steps(cell.config) if rollouts else None, seeds, "; ".join(sources))
 
@@ -173,7 +174,7 @@ def report(
     width = max((len(row.cell.name) for row in found.rows), default=4) + 2
     lines = [f"{'cell':{width}}{'record':9}{'left':>9}  {'wanted by'}"]
     for row in found.rows:
-        note = " | ".join(filter(None, [row.note if row.state != "valid" else "", row.source]))
+        note = "; ".join(filter(None, [row.note if row.state != "valid" else "", row.source]))
         left = duration(row.seconds(cores)) if row.state != "valid" else ""
         lines.append(f"{row.cell.name:{width}}{row.state:9}{left:>9}  {', '.join(row.cell.tables) or '-'}{f'   [{note}]' if note else ''}")
     return "\n".join([f"Profile {found.profile} on {cores} cores", "", *lines, "", *summary(found, cores)])

@@ -32,6 +32,7 @@ class Rate:
     may: dict  # what may differ
     seconds: float
     source: str  # the record, or "measured"
+    exact: bool = True  # False: rollouts that were told from training by subtraction
 
 # %% ../../nbs/grid/67_rates.ipynb #c005
 def machine_name() -> str:
@@ -76,13 +77,13 @@ def from_record(record: dict, notes: dict, source: str) -> list[Rate]:
     if cpu:
         must, may = training_key(config)
         found.append(Rate("training", must | where, may | {"machine": notes["machine"]}, cpu / (train["steps"] * seeds), source))
-    spent = notes.get("rollouts_seconds")
+    spent, training = notes.get("rollouts_seconds"), (cpu or 0) / min(seeds, max(1, cores // train["threads"])) / train["threads"]
+    exact = spent is not None or notes.get("seconds", 0) <= training
     if spent is None and "seconds" in notes:
-        training = (cpu or 0) / min(seeds, max(1, cores // train["threads"])) / train["threads"]
-        spent = notes["seconds"] - training if notes["seconds"] > training else notes["seconds"]
+        spent = notes["seconds"] if exact else notes["seconds"] - training
     if spent:
         must, may = rollouts_key(config)
-        found.append(Rate("rollouts", must, may | {"machine": notes["machine"]}, spent * cores / episode_steps(config), source))
+        found.append(Rate("rollouts", must, may | {"machine": notes["machine"]}, spent * cores / episode_steps(config), source, exact))
     return found
 
 
@@ -122,7 +123,7 @@ def nearest(
     if not fits:
         return None
     here = machine_name()
-    distances = [(rate.may.get("machine", here) != here, len(_differing(rate.may, may))) for rate in fits]
+    distances = [(rate.may.get("machine", here) != here, not rate.exact, len(_differing(rate.may, may))) for rate in fits]
     closest = min(distances)
     best = [rate for rate, distance in zip(fits, distances) if distance == closest]
     seconds = median(rate.seconds for rate in best)

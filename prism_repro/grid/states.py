@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..data.schema import read_attrs
@@ -35,6 +36,12 @@ def code_hashes(
 ) -> list[str]:
     "Hash the code of several runs as `code_hash` does each, reading every module once."
     root = Path(root) if root is not None else package_root()
+    stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in sorted((root / "prism_repro").rglob("*.py")))
+    return list(_code_hashes(tuple(starts), root, stamp))
+
+
+@lru_cache(maxsize=8)  # a run asks after every cell; `stamp` sees an edit in between
+def _code_hashes(starts: tuple, root: Path, stamp: tuple) -> tuple[str, ...]:
     trees = code_modules({name for names in starts for name in names}, root)
     needs = {name: sorted(imported(tree, name, root, module_file(root, name).name == "__init__.py") - set(TABLES)) for name, tree in trees.items()}
     texts = {name: json.dumps(syntax(tree), sort_keys=True, separators=(",", ":"), ensure_ascii=False) for name, tree in trees.items()}
@@ -48,7 +55,7 @@ def code_hashes(
                 todo += needs[name]
         body = ",".join(f"{json.dumps(name)}:{texts[name]}" for name in sorted(reached))
         found.append(hashlib.sha256(f"{{{body}}}".encode()).hexdigest())
-    return found
+    return tuple(found)
 
 # %% ../../nbs/grid/67_states.ipynb #c007
 @dataclass(frozen=True)

@@ -1,0 +1,194 @@
+"""Tests of nbs/grid/67_run.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
+
+
+import copy
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import prism_repro
+import prism_repro.grid.run as module
+from prism_repro.grid.plan import plan
+from prism_repro.grid.run import Run, environment, execute, last_words, run
+from prism_repro.grid.stages import Stage
+from prism_repro.results.records import read_record, record_path, write_machine, write_record
+
+ROOT = Path(prism_repro.__file__).parents[1]
+HASH = "0" * 64
+PARAMS = {
+    "profile": "tiny", "root": "../..", "params_file": "profiles/tiny/params.yaml",
+    "demonstrations": {"lift_wide": {"n": 3, "first_seed": 0}},
+    "observations": {"lift_wide": {"demonstrations": "lift_wide", "cameras": ["agentview"], "image_size": 40, "render": {"fast": True, "thin": 0.1}}},
+    "common": {"cameras": ["agentview"], "crop_size": 36, "To": 1, "Tp": 8, "Ta": 4, "seeds": [0], "rollouts": {"episodes": 2, "first_seed": 100000, "horizon": 10},
+               "unet": {"down_dims": [8, 16], "step_embed_dim": 8, "kernel_size": 3, "n_groups": 4},
+               "train": {"steps": 20, "batch_size": 8, "lr": 0.001, "warmup_steps": 2, "checkpoint_every": 10, "log_every": 2, "threads": 1}},
+    "cells": {f"lift_wide-{name.lower()}-fm": {"task": "lift_wide", "observations": "lift_wide", "encoder": {"name": name, "width": 8}, "objective": {"name": "FM", "num_steps": 2}} for name in ("SSPool", "AvgPool", "MaxPool")},
+    "tables": {"table_1": {"entries": {"a": {"q": "lift_wide-sspool-fm"}, "b": {"q": "lift_wide-avgpool-fm"}}, "stand_ins": {}}, "table_3": {"entries": {"a": {"q": "lift_wide-avgpool-fm"}}, "stand_ins": {}}},
+    "figures": {},
+}  # fmt: skip
+STAGES = {
+    "observations": {"foreach": "${observations}", "do": {"wdir": "${root}", "cmd": "make data ${key}", "outs": ["data/${profile}/${key}/observations.hdf5"]}},
+    "cell": {"foreach": "${cells}", "do": {"wdir": "${root}", "cmd": "make cell ${key}", "deps": ["data/${profile}/${item.observations}/observations.hdf5"], "outs": ["results/${profile}/records/${key}.json"]}},
+}
+
+
+def house(tmp_path, **parts) -> Path:
+    (tmp_path / "profiles/tiny").mkdir(parents=True)
+    (tmp_path / "profiles/tiny/params.yaml").write_text(yaml.safe_dump(copy.deepcopy(PARAMS) | parts))
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
+    return tmp_path
+
+
+def leave_record(root, cell) -> None:
+    "Write what a cell's stage would leave, with a note that says: 4 CPU-s of training, 3 s of rollouts."
+    episodes = [{"seed": s, "success": True, "length": 7, "actions_sha256": HASH, "final_state_sha256": HASH} for s in range(2)]
+    record = {"schema": 1, "kind": "rollouts", "profile": "tiny", "cell": cell.name, "config": cell.config, "hashes": cell.hashes | {"data": HASH}, "versions": {},
+              "parameters": {"dim": 1, "encoder": 1, "policy": 1}, "measurements": [{"seed": 0, "checkpoint": "last", "weights": "ema", "steps": 20, "episodes": episodes}]}
+    path = write_record(record_path(root, "tiny", cell.name), record)
+    write_machine(path, 7.0, training_cpu_seconds=4.0, rollouts_seconds=3.0)
+
+
+@pytest.fixture
+def pretend(tmp_path, monkeypatch):
+    "Stages that take no time: a cell leaves its record. `ran` lists them; `codes` makes some fail."
+    root, ran, codes = house(tmp_path), [], {}
+
+    def instead(stage, root, log, seconds=0):
+        ran.append(stage.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("Traceback\nValueError: the reason\nThe executed notebook is x.\n")
+        if stage.name not in codes and stage.name.startswith("cell@"):
+            leave_record(root, next(row.cell for row in plan(root, "tiny").rows if f"cell@{row.cell.name}" == stage.name))
+        return codes.get(stage.name, 0)
+
+    monkeypatch.setattr(module, "execute", instead)
+    return root, ran, codes
+
+
+def test_undone_cells_are_run_data_first_and_those_that_decide_most(pretend):
+    root, ran, _ = pretend
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 0
+    assert ran == ["observations@lift_wide", "cell@lift_wide-avgpool-fm", "cell@lift_wide-sspool-fm", "cell@lift_wide-maxpool-fm"]
+    assert "3 of 3 cells" in lines[0] and len(lines) == 5 and "3 done; 0 cells are left" in lines[-1]
+    assert run(root, "tiny", say=lines.append) == 0 and len(ran) == 4 and "nothing was run; 0 cells are left" in lines[-1]
+    record_path(root, "tiny", "lift_wide-sspool-fm").unlink()
+    assert run(root, "tiny", say=lines.append) == 0 and ran[4:] == ["observations@lift_wide", "cell@lift_wide-sspool-fm"]
+
+
+def test_only_the_tables_that_are_asked_for(pretend):
+    root, ran, _ = pretend
+    assert run(root, "tiny", ["table_3"], say=lambda line: None) == 0 and ran == ["observations@lift_wide", "cell@lift_wide-avgpool-fm"]
+    with pytest.raises(ValueError, match="table_7"):
+        run(root, "tiny", ["table_7"])
+
+
+def test_nothing_is_started_that_cannot_finish(pretend):
+    root, ran, _ = pretend
+    leave_record(root, next(row.cell for row in plan(root, "tiny").rows if "sspool" in row.cell.name))  # 4 s + 3 s, so the other two are expected to take as long
+    lines = []
+    assert run(root, "tiny", budget=1e-3, say=lines.append) == 0 and ran == [] and "nothing was run; 2 cells are left" in lines[-1]
+    assert sum("not started, needs about 7 s" in line for line in lines) == 2
+    lines.clear()
+    assert run(root, "tiny", budget=6.0, say=lines.append) == 0 and ran[1:] == ["cell@lift_wide-avgpool-fm"]  # nothing fits, so the first is begun rather than nothing ever
+    assert any("Nothing fits" in line for line in lines) and sum("not started" in line for line in lines) >= 2
+    assert run(root, "tiny", budget=1000.0, say=lines.append) == 0 and ran[-1] == "cell@lift_wide-maxpool-fm"
+
+
+def test_a_failure_is_said_and_the_others_go_on(pretend):
+    root, ran, codes = pretend
+    codes["cell@lift_wide-avgpool-fm"] = 1
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 1 and len(ran) == 4
+    assert "FAILED in cell@lift_wide-avgpool-fm (exit 1): ValueError: the reason" in lines[1] and "2 done, 1 failed; 1 cells are left" in lines[-1]
+    codes["observations@lift_wide"] = 1
+    lines.clear()
+    assert run(root, "tiny", say=lines.append) == 1 and ran[4:] == ["observations@lift_wide"] and "FAILED in observations@lift_wide" in lines[1]
+
+
+def test_a_stage_without_a_valid_record_is_not_a_success(pretend):
+    root, _, codes = pretend
+    codes.update({f"cell@lift_wide-{name}-fm": 0 for name in ("sspool", "avgpool", "maxpool")})  # exit 0, but nothing written
+    lines = []
+    assert run(root, "tiny", ["table_3"], say=lines.append) == 1 and "not valid" in lines[2]
+
+
+def test_damaged_records_are_left_alone(pretend):
+    root, ran, _ = pretend
+    path = record_path(root, "tiny", "lift_wide-avgpool-fm")
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 1 and "cell@lift_wide-avgpool-fm" not in ran and len(ran) == 3 and path.read_text() == "{"
+    assert "damaged" in lines[1]
+
+
+def test_ctrl_c_says_how_to_go_on(pretend, monkeypatch):
+    root, ran, _ = pretend
+
+    def interrupted(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "execute", interrupted)
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 130 and "goes on where it stopped" in lines[-1] and "3 cells are left" in lines[-1]
+
+
+def test_a_stage_is_interrupted_when_its_time_is_up(tmp_path):
+    code = "import time\ntry:\n    print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted')"
+    assert execute(Stage("x", f"{sys.executable} -c \"{code}\"", (), ()), tmp_path, tmp_path / "log", seconds=3) is None
+    assert (tmp_path / "log").read_text().split() == ["up", "interrupted"]
+
+
+def test_a_stage_that_does_not_listen_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "GRACE", 0.5)
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
+    started = time.monotonic()
+    assert execute(Stage("x", f"{sys.executable} -c '{code}'", (), ()), tmp_path, tmp_path / "log", seconds=2) is None and time.monotonic() - started < 20
+
+
+def test_ctrl_c_ends_the_stage_too(tmp_path):
+    note = tmp_path / "pid"
+    stage = Stage("x", f"{sys.executable} -c 'import os, time; open(\"{note}\", \"w\").write(str(os.getpid())); time.sleep(60)'", (), ())
+    threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        execute(stage, tmp_path, tmp_path / "log", seconds=30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
+
+
+def test_the_environment_names_the_package_and_the_back_end(tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/gl-backend").write_text("osmesa\n")
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    assert environment(tmp_path)["MUJOCO_GL"] == "osmesa" and environment(tmp_path)["PYTHONPATH"].startswith(str(ROOT))
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    assert environment(tmp_path)["MUJOCO_GL"] == "egl"
+
+
+@pytest.mark.slow
+@pytest.mark.gl
+def test_a_real_cell_from_nothing_to_its_record(tmp_path):
+    "Demonstrations, observations, training and rollouts in the real simulator, through the pipeline's own commands."
+    if not (ROOT / "dvc.yaml").exists():
+        pytest.skip("needs the repository, not an installed wheel")
+    empty = {name: {} for name in ("baselines", "annotations", "saliency", "keypoints", "probe", "parameters", "latency", "tasks")}
+    root = house(tmp_path, **empty, cells={"lift_wide-avgpool-fm": PARAMS["cells"]["lift_wide-avgpool-fm"]}, tables={}, figures={})
+    shutil.copytree(ROOT / "nbs/pipeline", root / "nbs/pipeline", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    own = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {name: own[name] for name in ("demonstrations", "observations", "cell")}}, sort_keys=False))
+    lines = []
+    assert run(root, "tiny", budget=1200, say=lines.append) == 0, lines
+    record = read_record(record_path(root, "tiny", "lift_wide-avgpool-fm"))
+    assert len(record["measurements"][0]["episodes"]) == 2 and "1 done; 0 cells are left" in lines[-1]
+    kinds = {rate["kind"] for rate in json.loads((root / "work/rates.json").read_text())}
+    assert kinds == {"demonstrations", "observations"} and plan(root, "tiny").rows[0].state == "valid"
