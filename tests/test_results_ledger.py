@@ -37,6 +37,13 @@ def test_the_same_verdicts_give_the_same_bytes(tmp_path):
     assert first == [p.read_bytes() for p in write_claims(tmp_path, "p", "claims", again)] + [figure_bytes(figure_claims("p", again), kind) for kind in ("svg", "png")]
 
 
+def test_a_comparison_is_counted_once():
+    v = made()
+    data = claims_data("p", [v, replace(v, same=v.claim.id), replace(v, p=None)])
+    assert data["rules"]["family"] == 1 and data["claims"][1]["same_as"] == v.claim.id
+    assert f"the same comparison as `{v.claim.id}`" in claims_markdown("p", [replace(v, same=v.claim.id)])
+
+
 def test_units():
     v = made()
     assert v.verdict == "reproduced" and estimate_text(v).endswith(" points") and estimate_text(v).startswith("+") and interval_text(v, (0.1, 0.25)) == "[+10.0, +25.0]"
