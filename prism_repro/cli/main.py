@@ -14,6 +14,8 @@ from pathlib import Path
 COMMANDS = {
     "doctor": ("prism_repro.cli.doctor", "what this machine is and which OpenGL back end renders"),
     "notebook": ("prism_repro.cli.notebook", "run one stage of the pipeline: a notebook with parameters"),
+    "plan": ("prism_repro.cli.plan", "which cells a profile has, which exist, what the rest will cost here"),
+    "run": ("prism_repro.cli.run", "run undone cells in a time box, those that decide most first"),
     "data": ("prism_repro.cli.data", "fetch, take, validate and compare demonstration files"),
     "export-tests": ("prism_repro.cli.export", "write tests/ from the notebooks' test cells"),
     "readme": ("prism_repro.cli.readme", "write README.md from nbs/index.ipynb"),
