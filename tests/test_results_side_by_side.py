@@ -64,7 +64,7 @@ def test_a_line_by_hand(tmp_path):
     assert rows["FM PRISM", "Lift"]["Best %"] == "-" and rows["FM Base.", "Lift"]["Against"] == rows["FM Base.", "Lift"]["Paper's gap"] == "-"
     average = rows["FM PRISM", "Avg. (4 tasks)"]
     assert average["Ours % [95 %]"].startswith("56.2 [") and average["k/n"] == "36/64" and average["Paper %"] == "72.0" and average["Paper's gap"] == "+4.4"
-    assert rows["DP Base.", "Avg. (0 of 4 tasks)"]["Ours % [95 %]"] == "not run" and rows["DP Base.", "Avg. (0 of 4 tasks)"]["Paper %"] == "67.1 (a)"
+    assert rows["DP Base.", "Avg. (4 tasks)"]["Ours % [95 %]"] == "not run" and rows["DP Base.", "Avg. (4 tasks)"]["Paper %"] == "67.1 (a)"
 
 
 def test_slips_are_footnoted_and_worked_out_numbers_in_parentheses(tmp_path):
@@ -115,7 +115,7 @@ def test_notes_warn_first(tmp_path):
     assert sheet.notes[0].startswith("**Not comparable**: the records of StackCube 2V-84") and sheet.notes[1].startswith("**One training seed**") and "simulation stand in" in sheet.notes[2]
     assert "StackCube -> stack_cube (simulated)" in to_markdown(sheet) and "nothing for KeyPick 2V-84" in to_markdown(sheet) and "FM (num_steps 10)" in to_markdown(sheet)
     assert any("stand in" in note for note in sheet_of(tmp_path, "table_7", {}).notes)
-    assert any("too few for a verdict" in note for note in sheet_of(tmp_path, "table_3", plan(tmp_path, "table_3")).notes)
+    assert any("**2 training seeds**: too few for a verdict" in note for note in sheet_of(tmp_path, "table_3", plan(tmp_path, "table_3")).notes)
     assert not any("verdict" in note for note in sheet_of(tmp_path, "table_3", plan(tmp_path, "table_3", counts=(1, 2, 3, 4))).notes)
 
 

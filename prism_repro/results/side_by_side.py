@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from ..paper.lines import Slip, slips
 from ..paper.tables import Printed
-from .comparisons import Comparison, Part, Row, beside, is_stand_in, unequal_settings
+from .comparisons import Comparison, Part, Row, beside, in_full, is_stand_in, unequal_settings
 from .rates import rate_of, suite_rates
 from .sheets import NOT_RUN, Sheet, millions, of_profile, percent
 
@@ -68,8 +68,9 @@ def task_text(comparison: Comparison, row: Row) -> str:
     names = {p.task: beside(comparison.table, p.task, comparison.stand_ins.get(p.question)) for p in row.parts}
     if len(tasks) == 1:
         return next(iter(names.values()))
-    text = f"{len(planned)} of {len(tasks)} tasks" if len(planned) < len(tasks) else f"{len(tasks)} tasks"
-    return f"Avg. ({text})" if row.line.column == "Avg." else f"{names[next(iter(planned))]}, 1 of {len(tasks)}" if len(planned) == 1 else text
+    some = in_full(row.parts) and len(planned) < len(tasks)
+    text = f"{len(planned)} of {len(tasks)} tasks" if some else f"{len(tasks)} tasks"
+    return f"Avg. ({text})" if row.line.column == "Avg." else f"{names[next(iter(planned))]}, 1 of {len(tasks)}" if some and len(planned) == 1 else text
 
 
 def between(values: Iterable[int], form: Callable[[int], str] = str) -> str:
@@ -152,7 +153,7 @@ def seed_notes(comparison: Comparison) -> list[str]:
         return []
     if counts == [1]:
         return ["**One training seed**: every difference may be the luck of one training. These numbers compare nets, not methods."]
-    return [f"**{counts[0]} training seeds**: too few for a verdict on methods, which takes 4."]
+    return [f"**{' or '.join(map(str, counts))} training seeds**: too few for a verdict on methods, which takes 4."]
 
 
 def setting_notes(comparison: Comparison) -> list[str]:
