@@ -100,6 +100,17 @@ def test_two_claims_about_the_same_cells_are_one_question():
     assert one.adjusted == two.adjusted == pytest.approx(2 * one.p) and (one.same, two.same, less.same) == ("", "x", "") and one.verdict == two.verdict == "reproduced"
 
 
+def test_what_a_profile_did_not_set_out_to_decide_stays_open():
+    claims, records = [CLAIM, replace(CLAIM, id="y", expects="less")], exactly((40, 42, 41, 43), (20, 21, 19, 22))
+    x, y = evaluate(claims, CELLS, records, decide=["x"])
+    assert x.verdict == "reproduced" and x.adjusted == x.p, "the other claim costs nothing"
+    assert y.verdict == "inconclusive" and y.p is None and y.interval and y.reason.endswith("decide, though its intervals alone would say contradicted")
+    x, both = evaluate([CLAIM, replace(CLAIM, id="both", objectives=("FM", "DP"))], CELLS, records, decide=["both"])
+    assert (x.verdict, both.verdict, both.same) == ("inconclusive", "reproduced", "")
+    with pytest.raises(ValueError, match="There is no claim z to decide"):
+        evaluate(claims, CELLS, records, decide=["z"])
+
+
 def test_few_wrong_verdicts_on_nulls():
     "300 claims without any difference, uncorrected: about 5 % may decide, and no more."
     wrong = 0

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['VERDICTS', 'MIN_SEEDS', 'ALPHA', 'Interval', 'EXACT', 'Verdict', 'says', 'assess', 'p_value', 'settle', 'increase',
-           'shorter', 'cheapest', 'in_time', 'count', 'describe', 'same_as', 'evaluate', 'tally']
+           'shorter', 'cheapest', 'in_time', 'count', 'describe', 'aside', 'same_as', 'evaluate', 'tally']
 
 # %% ../../nbs/results/90_verdicts.ipynb #c003
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -173,6 +173,12 @@ def describe(claim: Claim, found: Sampled, stand_ins: dict[str, dict]) -> str:
     return "; ".join(parts)
 
 
+def aside(said: Verdict) -> Verdict:
+    "Leave a claim undecided that the profile did not set out to decide, whatever its intervals say."
+    alone = {1: ", though its intervals alone would say reproduced", -1: ", though its intervals alone would say contradicted", 0: ""}[said.direction]
+    return said if said.p is None else replace(said, p=None, reason=f"not among the claims that this profile set out to decide{alone}")
+
+
 def same_as(claim: Claim, found: Sampled) -> tuple:
     "Identify a comparison: in a profile that runs one objective, two claims can come down to the same cells."
     return claim.kind, claim.measure, claim.rule, claim.expects, tuple(t.weight for t in claim.terms), len(found.cases), found.cells or claim.id
@@ -184,10 +190,13 @@ def evaluate(
     records: dict[str, dict],  # the profile's, by name
     stand_ins: dict[str, dict] | None = None,  # question -> {task, observations, note}
     *,
+    decide: Collection[str] | None = None,  # ids of the claims that the profile set out to decide, frozen beforehand; None: all
     partial: bool = False,  # leave out cases without their records instead of the whole claim
     n: int = 4000,  # resamplings
 ) -> list[Verdict]:
-    "Give every claim its verdict. Raises RecordError for a record of something else than its cell."
+    "Give every claim its verdict. Raises ValueError for an id that no claim has, RecordError for a record of something else than its cell."
+    if strange := sorted(set(decide or ()) - {claim.id for claim in claims}):
+        raise ValueError(f"There is no claim {', '.join(strange)} to decide. The ids are those of `paper.claims.all_claims()`.")
     verdicts, known = [], {}
     for claim in claims:
         try:
@@ -195,11 +204,13 @@ def evaluate(
                 verdicts.append(count(claim, records))
             else:
                 found = collect(claim, cells, records, partial)
-                verdicts.append(replace(assess(claim, found, n), compared=describe(claim, found, stand_ins or {})))
+                said = replace(assess(claim, found, n), compared=describe(claim, found, stand_ins or {}))
+                verdicts.append(said if decide is None or claim.id in decide else aside(said))
                 known.setdefault(same_as(claim, found), []).append(len(verdicts) - 1)
         except NotRun as reason:
             verdicts.append(Verdict(claim, "not run", str(reason)))
-    family = [alike for alike in known.values() if verdicts[alike[0]].p is not None]
+    known = {key: [i for i in alike if verdicts[i].p is not None] for key, alike in known.items()}
+    family = [alike for alike in known.values() if alike]
     for alike, adjusted in zip(family, holm([verdicts[alike[0]].p for alike in family])):
         for i in alike:
             verdicts[i] = settle(verdicts[i], adjusted, len(family))
