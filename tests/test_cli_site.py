@@ -1,15 +1,19 @@
 """Tests of nbs/cli/93_site.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
+import contextlib
 import functools
 import http.server
 import json
+import re
 import shutil
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prism_repro.cli.site import build_site, check_site, main
 
@@ -60,9 +64,9 @@ def site(tmp_path_factory):
     return build_site(ROOT, tmp_path_factory.mktemp("docs") / "site")
 
 
-@pytest.fixture(scope="module")
-def address(site):
-    "The site, served on this machine."
+@contextlib.contextmanager
+def served(site):
+    "The address of a folder, served on this machine."
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args): ...
@@ -71,6 +75,13 @@ def address(site):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    "The site, served on this machine."
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +191,79 @@ def test_a_name_leads_to_its_definition(address, browser, tmp_path):
         time.sleep(0.05)
     assert 0 <= top < 500, f"the definition stands {top} pixels below the window's upper edge"
     assert browser.save_screenshot(str(tmp_path / "sspool.png")) and (tmp_path / "sspool.png").stat().st_size > 20_000
+
+
+IMAGES = "return [...document.images].map(i => [i.complete, i.naturalWidth])"
+FILMS = """
+const done = arguments[arguments.length - 1], films = [...document.querySelectorAll('video')];
+const metadata = film => film.readyState > 0 ? 0 : new Promise(ready => { film.onloadedmetadata = ready; film.onerror = ready; film.load(); });
+Promise.all(films.map(metadata)).then(() => done(films.map(film => film.duration)));
+"""
+
+
+@pytest.fixture(scope="module")
+def with_report(tmp_path_factory):
+    "A site of a small repository that has two profiles' real results and their reports."
+    from prism_repro.grid.stages import stages
+    from prism_repro.results.report import write_report
+
+    root = tmp_path_factory.mktemp("reports") / "r"
+    write_repository(root, index="# Toy", **{"table_1": "# Not the table\n\nA page to link to."})
+    (root / "nbs/results").mkdir()
+    for name in ("table_1", "figure_lift", "figure_saliency"):
+        shutil.copyfile(root / "nbs/table_1.ipynb", root / f"nbs/results/{name}.ipynb")
+    shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+    for profile in ("heads", "lift"):
+        for name in ("results", "figures", "profiles"):
+            shutil.copytree(ROOT / name / profile, root / name / profile, symlinks=True, ignore=shutil.ignore_patterns("report.*"))
+        claim = {"id": "a", "where": "Table 1", "sentence": "A claim.", "verdict": "inconclusive", "estimate": 0.01, "factor": 100, "interval": [-0.03, 0.6], "bootstrap": [-0.02, 0.04], "expected": "equal"}
+        (root / f"results/{profile}/claims.json").write_text(json.dumps({"claims": [claim]}))
+    for profile, other in (("heads", "lift"), ("lift", "heads")):
+        write_report(root, profile, stages(root, profile), yaml.safe_load((root / f"profiles/{profile}/params.yaml").read_text()), [other], pdf=False)
+    return build_site(root, root.parent / "site")
+
+
+def test_a_site_lists_its_reports(with_report):
+    assert check_site(with_report) == []
+    front = (with_report / "index.html").read_text()
+    assert 'href="report/heads.html"' in front and 'href="report/lift.html"' in front
+    text = (with_report / "report/heads.html").read_text()
+    assert 'href="../results/table_1.html"' in text and 'href="../index.html"' in text and "figure_keypoints.html" not in text
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("width, theme", [(1280, "light"), (390, "dark")])
+def test_a_report_reads_well_in_a_browser(with_report, browser, width, theme):
+    severe(browser)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
+    try:
+        with served(with_report) as address:
+            for profile in ("heads", "lift"):
+                browser.get(f"{address}/report/{profile}.html")
+                images = browser.execute_script(IMAGES)
+                assert len(images) >= 4 and all(complete and wide > 0 for complete, wide in images), (profile, images)
+                assert all(seconds and seconds > 0 for seconds in browser.execute_async_script(FILMS)), profile
+                assert browser.execute_script("return document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
+                ground = [int(n) for n in re.findall(r"\d+", browser.execute_script("return getComputedStyle(document.body).backgroundColor"))[:3]]
+                assert (min(ground) > 200) == (theme == "light")
+                assert [url for url in browser.execute_script(LOADED) if not url.startswith(("data:", address))] == []
+                links = {a.get_attribute("href") for a in browser.find_elements("css selector", "a[href]")}
+                inside = {link.partition("#")[0] for link in links if link.startswith(address)}
+                assert len(inside) > 10 and all(urllib.request.urlopen(link).status == 200 for link in inside)
+                assert all(browser.execute_script("return !!document.getElementById(arguments[0])", link.partition("#")[2]) for link in links if f"/{profile}.html#" in link)
+                assert severe(browser) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_film_strips_play_when_asked_to(with_report, browser):
+    browser.get((with_report / "report/heads.html").as_uri())
+    playing = "return [...document.querySelectorAll('.film img')].map(i => getComputedStyle(i).animationName)"
+    before = set(browser.execute_script(playing))
+    browser.execute_script("document.querySelector('.play input').click()")
+    assert before == {"none"} and set(browser.execute_script(playing)) == {"film"}

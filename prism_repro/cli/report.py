@@ -108,9 +108,11 @@ def turns(found: list) -> list[list]:
 def rebuild(root, profiles: list[str], pool, say=print) -> dict[str, list[str]]:
     "Run every stage of these profiles that needs records alone; return what failed, {profile: [stage names]}."
     failed: dict[str, list[str]] = {profile: [] for profile in profiles}
+    weight = lambda stage: sum(path.stat().st_size for dep in stage.deps if (path := Path(root, dep)).is_file() and "/records/" in dep)  # much to read is much to do: those first
     rounds = {profile: turns([s for s in stages(root, profile) if reads_records(s, profile)]) for profile in profiles}
     for i in range(max(map(len, rounds.values()), default=0)):
-        jobs = {pool.submit(_work, str(root), stage.cmd): (profile, stage) for profile, turn in rounds.items() for stage in (turn[i] if i < len(turn) else [])}
+        now = [(profile, stage) for profile, turn in rounds.items() for stage in (turn[i] if i < len(turn) else [])]
+        jobs = {pool.submit(_work, str(root), stage.cmd): (profile, stage) for profile, stage in sorted(now, key=lambda row: -weight(row[1]))}
         for job in as_completed(jobs):
             (profile, stage), (seconds, error) = jobs[job], job.result()
             say(f"{profile}: {stage.name} {'FAILED' if error else 'built'} in {seconds:.1f} s" + (f"\n{error}" if error else ""))
