@@ -98,7 +98,8 @@ def test_measured_rates_fill_the_gaps(tmp_path, monkeypatch):
 
     root = house(tmp_path)
     asked = []
-    monkeypatch.setattr(rates, "measure_rollouts", lambda config: asked.append(config) or Rate("rollouts", *rollouts_key(config), 0.01, "measured"))
+    monkeypatch.setattr("prism_repro.grid.plan.device_name", lambda: "cpu")
+    monkeypatch.setattr(rates, "measure_rollouts", lambda config: asked.append(config) or Rate("rollouts", rollouts_key(config)[0] | {"device": "cpu"}, rollouts_key(config)[1], 0.01, "measured"))
     monkeypatch.setattr(rates, "measure_training", lambda config, seconds, device: asked.append(config) or Rate("training", training_key(config)[0] | {"device": device}, training_key(config)[1], 0.2, "measured"))
     assert measure(plan(root, "tiny"), root, say=lambda text: None) == len(asked) == 2  # one kind of step, one kind of episode
     found = plan(root, "tiny")

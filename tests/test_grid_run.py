@@ -61,6 +61,7 @@ def leave_record(root, cell) -> None:
 def pretend(tmp_path, monkeypatch):
     "Stages that take no time: a cell leaves its record. `ran` lists them; `codes` makes some fail."
     root, ran, codes = house(tmp_path), [], {}
+    monkeypatch.setattr("prism_repro.grid.plan.device_name", lambda: "cpu")
 
     def instead(stage, root, log, seconds=0):
         ran.append(stage.name)

@@ -49,8 +49,8 @@ def cost(root, cell: Cell, state: str, note: str, rates: list[Rate], device: str
     "Estimate what a cell that is not valid still costs."
     if state == "valid":
         return Row(cell, state, note)
-    must, may = training_key(cell.config)
-    training, rollouts = nearest(rates, "training", must | {"device": device}, may), nearest(rates, "rollouts", *rollouts_key(cell.config))
+    (train, train_may), (roll, roll_may) = training_key(cell.config), rollouts_key(cell.config)
+    training, rollouts = nearest(rates, "training", train | {"device": device}, train_may), nearest(rates, "rollouts", roll | {"device": device}, roll_may)
     left = [cell.settings["train"]["steps"] - steps for steps in learned(cell, root).values()]
     taken = {kind: found for kind, found in (("training", training), ("rollouts", rollouts)) if kind == "rollouts" or any(left)}
     sources = [f"{kind} from {found[1]}" if found else f"no rate for {kind}" for kind, found in taken.items() if not found or "differs" in found[1]]

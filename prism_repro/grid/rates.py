@@ -83,7 +83,7 @@ def from_record(record: dict, notes: dict, source: str) -> list[Rate]:
         spent = notes["seconds"] if exact else notes["seconds"] - training
     if spent:
         must, may = rollouts_key(config)
-        found.append(Rate("rollouts", must, may | {"machine": notes["machine"]}, spent * cores / episode_steps(config), source, exact))
+        found.append(Rate("rollouts", must | where, may | {"machine": notes["machine"]}, spent * cores / episode_steps(config), source, exact))
     return found
 
 
@@ -162,7 +162,7 @@ def measure_training(
             batch = make_batch(windows, config, train["batch_size"], 0, steps, device)
             run.update(batch, noise_generator(0, steps)).tolist()
             steps += 1
-        spent = time.process_time() - cpu
+        spent = time.process_time() - cpu if device == "cpu" else time.perf_counter() - started  # a core waits for its GPU
     finally:
         torch.set_num_threads(threads)
     must, may = training_key(config)
@@ -196,7 +196,7 @@ def measure_rollouts(config: dict, chunks: int = 4) -> Rate:
             task = tasks_of(config["task"])[0].name
             seconds = pool.submit(_step_seconds, str(Path(tmp) / "policy"), task, config["render"], config["rollouts"]["first_seed"], config["Ta"], chunks).result()
     must, may = rollouts_key(config)
-    return Rate("rollouts", must, may | {"machine": machine_name()}, seconds, "measured")
+    return Rate("rollouts", must | {"device": device_name()}, may | {"machine": machine_name()}, seconds, "measured")
 
 
 def _step_seconds(folder: str, task: str, render, seed: int, Ta: int, chunks: int) -> float:
