@@ -34,7 +34,6 @@ def test_what_cannot_travel_is_said(tmp_path):
 
 
 @pytest.mark.gl
-@pytest.mark.sim
 def test_a_reduced_robosuite_renders_the_same_frame(tmp_path):
     from prism_repro.grid.bundle import reduce_robosuite
 

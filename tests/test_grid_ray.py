@@ -207,18 +207,18 @@ def test_failures_refusals_and_ctrl_c(house, cluster, tmp_path_factory):
     assert process.communicate(timeout=240)[0].count("No machine of the cluster can give a task 5 CPUs") == 1 and process.returncode == 2
     set_cells(house, broken=(5, 0.1), long=(400, 0.25), short=(2, 0.1))
     process = driver(house, "--address", cluster.address, "--cpus", "1")
-    first = [process.stdout.readline() for _ in range(4)]
-    wait_for(lambda: (house / "work/ray/cell@broken.log").exists())
-    said = "".join(first)
-    while "1 of 3 done, 1 failed" not in said:
-        said += process.stdout.readline()
+    said = ""
+    while not ("cell@broken: failed twice" in said and "cell@short: done" in said and "refuses" in said):
+        assert (line := process.stdout.readline()), said  # ended
+        said += line
     assert "refuses" in said and "other source" in said
-    assert "cell@broken: ended with status 1" in said and "cell@broken: failed twice" in said and "    this cell always fails" in said
-    assert steps(house, "broken") == [1, 2], "tried twice"
     wait_for(lambda: len(steps(house, "long")) >= 2)
     process.send_signal(signal.SIGINT)
     said += process.communicate(timeout=240)[0]
+    assert "cell@broken: ended with status 1" in said and "    this cell always fails" in said
+    assert steps(house, "broken") == [1, 2], "tried twice"
     assert process.returncode == 130 and "Stopped; 1 of 3 done, 1 failed" in said, said
+    time.sleep(2)
     count = len(steps(house, "long"))
     time.sleep(1)
     assert len(steps(house, "long")) == count, "nothing runs on"

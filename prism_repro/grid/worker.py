@@ -147,7 +147,7 @@ def guarded(
         lock_log(stream, patience)
         stream.write(f"==== {time.strftime('%Y-%m-%d %H:%M:%S')} {note}\n".encode())
         stream.flush()
-        start = [sys.executable, "-c", "from prism_repro.grid.worker import supervise; supervise()", command]
+        start = ["/bin/sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", "from prism_repro.grid.worker import supervise; supervise()", command]
         child = subprocess.Popen(start, cwd=cwd, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, env=environment())
         try:
             return child.wait()
