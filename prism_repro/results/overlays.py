@@ -102,7 +102,7 @@ def _strip(found: tuple[dict, dict] | None, plan: Plan, encoder: str | None, wid
     for c, s in _columns(evidence, plan):
         frame = evidence["frames"][c, s]
         title = f"{evidence['stages'][s]}, step {evidence['steps'][s]}"
-        camera = f"{short(str(evidence['cameras'][c]))}: " if s == 0 and plan.cameras else ""
+        camera = f"{short(str(evidence['cameras'][c])) if s == 0 else ''}\n" if plan.cameras else ""  # above its first stage
         panels.append(Panel(frame, camera + title) if encoder is None else Panel(overlay(frame, evidence["maps"][cell, c, s])))
     return panels, "" if encoder is None else share(record, evidence, cell, 0)
 
