@@ -147,8 +147,8 @@ def interval_svg(
             if abs(value) > limit:
                 end = W / 2 + sign * (W / 2 - 2)
                 parts.append(f'<path class="arrow" d="M{end} {y}l{-sign * 5} -3.5v7z"/>')
-    parts.append(f'<circle cx="{x(estimate)}" cy="{H / 2}" r="4.5"/>')
     parts += [f'<path class="paper" d="M{x(paper)} {H / 2 - 5}l5 5l-5 5l-5 -5z"/>'] if paper is not None else []
+    parts.append(f'<circle cx="{x(estimate)}" cy="{H / 2}" r="4"/>')
     label = f"{estimate:+.1f}" + "".join(f", interval {low:+.1f} to {high:+.1f}" for low, high in intervals[:1])
     return f'<svg class="interval {escape(verdict.replace(" ", "-"))}" viewBox="0 0 {W} {H}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
@@ -193,12 +193,12 @@ nav.contents a:hover { color: var(--link); text-decoration: underline; }
 .badge { display: inline-block; white-space: nowrap; font-size: .82rem; font-weight: 600; border: 1px solid currentColor; border-radius: 1rem; padding: .02rem .6rem; }
 .badge.plain { color: var(--quiet); font-weight: 500; }
 .claims { margin: 0; padding: 0; list-style: none; border-top: 1px solid var(--line); }
-.claims li { display: grid; grid-template-columns: 8.2rem minmax(0, 1fr) 11.5rem; gap: .2rem 1.2rem; padding: .8rem 0; border-bottom: 1px solid var(--line); }
+.claims li { display: grid; grid-template-columns: 8.2rem minmax(0, 1fr) 13.5rem; gap: .2rem 1.2rem; padding: .8rem 0; border-bottom: 1px solid var(--line); }
 .claims p { margin: 0; }
 .claims .why { color: var(--quiet); font-size: .88rem; line-height: 1.5; }
-.claims .number { text-align: right; font-size: .84rem; color: var(--quiet); font-variant-numeric: tabular-nums; line-height: 1.4; }
+.claims .number { white-space: nowrap; text-align: right; font-size: .84rem; color: var(--quiet); font-variant-numeric: tabular-nums; line-height: 1.4; }
 .claims .number strong { color: var(--ink); font-size: .98rem; }
-svg.interval { display: block; width: 11.25rem; max-width: 100%; height: 1.5rem; margin-left: auto; }
+svg.interval { display: block; width: 13.5rem; max-width: 100%; height: 1.5rem; margin-left: auto; }
 svg.interval line { stroke: currentColor; stroke-linecap: round; } svg.interval .ci0 { stroke-width: 4; opacity: .45; } svg.interval .ci1 { stroke-width: 2; opacity: .45; }
 svg.interval rect { fill: currentColor; opacity: .13; } svg.interval .paper { fill: var(--ground); stroke: var(--ink); stroke-width: 1.2; }
 svg.interval .zero { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 2 2; } svg.interval circle, svg.interval .arrow { fill: currentColor; }

@@ -66,7 +66,8 @@ def _claim(v: Verdict, limits: Mapping[str, float]) -> str:
         texts = "".join(f"<br>{escape(name)} [{low:+.{digits}f}, {high:+.{digits}f}]" for name, low, high in v.intervals)
         paper = f"<br>paper {v.paper:{sign}.1f}" if v.paper is not None else ""
         number = f"{drawn if v.intervals else ''}<strong>{v.estimate:{sign}.{digits}f}</strong> {escape(v.unit)}{texts}{paper}"
-    facts = [v.where, v.reason, f"p = {v.p:.3f} after correction" if v.p is not None else "", f"{v.seeds} training seeds" if v.seeds else "", f"compared: {v.compared}" if v.compared else ""]
+    p = f", p = {v.p:.3f} after correction" if v.p is not None else ""
+    facts = [v.where, (v.reason.rstrip(".") + p).removeprefix(", "), f"{v.seeds} training seeds" if v.seeds else "", f"compared: {v.compared}" if v.compared else ""]
     why = escape(". ".join(text[:1].upper() + text[1:].rstrip(".") for text in facts if text)) + "."
     return f'<li id="claim-{escape(v.id)}"><p>{badge(v.verdict)}</p><div><p>{escape(v.sentence)}</p><p class="why">{why}</p></div><div class="number">{number}</div></li>'
 
@@ -189,7 +190,7 @@ def _header(profile: str, text: str, verdicts: Sequence[Verdict], found: Sequenc
               "Rollouts": f"{sum(r.episodes for r in found):,}".replace(",", " "), "Training, CPU time": duration(_total(r.cpu_seconds for r in found)), "Wall time": duration(_total(r.seconds for r in found))}
     nav = ". Other profiles: " + ", ".join(f'<a href="{escape(address(profile, f"results/{other}/report.html"))}">{escape(other)}</a>' for other in others) if others else ""
     smoke = f'<p><span class="badge plain">{escape(SMOKE)}</span></p>' if profile == "quick" else ""
-    return (f'<p class="kicker">prism_repro: every table and figure of the PRISM paper, made again{nav}</p><h1>PRISM, reproduced <span>· profile {escape(profile)}</span></h1>{smoke}'
+    return (f'<p class="kicker">prism_repro: every table and figure of the PRISM paper, made again{nav}</p><h1>PRISM, reproduced <span>profile {escape(profile)}</span></h1>{smoke}'
             f'<div class="lead">{markdown_html(text)}</div><dl class="facts">' + "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items()) + "</dl><!--site-->")
 
 
