@@ -178,7 +178,10 @@ def unequal_settings(rows: Iterable[Row]) -> list[str]:
     for question, records in by_question.items():
         found = [settings(record) for record in records.values()]
         keys = sorted({key for one in found for key in one})
-        if differ := [key.removeprefix("config.") for key in keys if any(one.get(key) != found[0].get(key) for one in found)]:
+        differ = [key.removeprefix("config.") for key in keys if any(one.get(key) != found[0].get(key) for one in found)]
+        objectives = [record["config"]["objective"] for record in records.values()]
+        differ += sorted({f"objective {a['name']}" for a in objectives for b in objectives if a["name"] == b["name"] and a != b})
+        if differ:
             notes.append(f"**Not comparable**: the records of {question} were run with different settings ({', '.join(differ)}). Run its cells again.")
         if len(seeds := sorted({len(record["config"]["seeds"]) for record in records.values()})) > 1:
             notes.append(f"The records of {question} have different numbers of training seeds ({', '.join(map(str, seeds))}).")
