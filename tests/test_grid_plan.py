@@ -76,9 +76,11 @@ def test_what_decides_most_comes_first(tmp_path):
     names = [row.cell.name for row in found.todo]
     assert names[0] == "lift_wide_42-sspool-fm" and set(found.todo[0].cell.tables) == {"table_3", "table_4", "figure_4"}
     assert [len(row.cell.tables) for row in found.todo] == sorted((len(row.cell.tables) for row in found.todo), reverse=True) and sorted(names) == sorted(r.cell.name for r in found.rows)
-    row = lambda name: Row(Cell(name, ("t",), {}, {}, {}), "missing", "")
+    row = lambda name: Row(Cell(name, ("t", "u") if name == "e" else ("t",), {}, {}, {}), "missing", "")
     sections = {"tables": {"t": {"entries": {"mean": {"q1": "a", "q2": "b"}, "alone": {"q1": "c"}, "twice": {"q1": "d", "q2": "done"}, "more": {"q1": "d"}}}}}
     assert [r.cell.name for r in in_order([row(n) for n in "abcd"], sections)] == ["d", "c", "a", "b"]  # d completes two entries, c one; a and b only together
+    sections["tables"]["u"] = {"entries": {"wide": {"q1": "a", "q2": "e", "q3": "b"}}}
+    assert [r.cell.name for r in in_order([row(n) for n in "abcde"], sections)][0] == "e"  # two tables want it, though its entry is far from complete
     assert [r.cell.name for r in in_order([], sections)] == []
 
 
