@@ -138,7 +138,7 @@ def duration(seconds: float | None) -> str:
     "Write seconds as people say them."
     if seconds is None:
         return "?"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min" if seconds < 600 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def summary(found: Plan, cores: int) -> list[str]:
