@@ -14,9 +14,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 PIPELINE := $(if $(filter quick,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 
-.PHONY: help setup repro profile test peers docs bench golden export readme wheel-check lock clean system-deps hooks
+.PHONY: help setup repro profile test peers report demo docs bench golden export readme wheel-check lock clean system-deps hooks release
 help:
-	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro test peers docs bench golden export readme hooks lock wheel-check system-deps clean"
+	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro report demo test peers docs bench golden export readme hooks lock wheel-check release system-deps clean"
 
 setup: $(READY)
 $(READY): constraints.txt settings.ini setup.py pyproject.toml
@@ -50,6 +50,14 @@ test: $(READY) $(GL) peers
 	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --timing
 	MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15 -rs
 
+# The page a reader opens first, with every table, figure and claim rebuilt from the committed records; PROFILE=... for one profile.
+report: $(READY)
+	OMP_NUM_THREADS=1 prism-repro report $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
+
+# One rollout of a policy that comes with the package, as a film.
+demo: $(READY) $(GL)
+	MUJOCO_GL=$$(cat $(GL)) prism-repro demo
+
 docs: $(READY)
 	prism-repro docs
 
@@ -67,7 +75,7 @@ export: $(READY)
 
 # The front page's own table and figure: those of the quick profile, as it last ran here.
 readme: $(READY)
-	cp figures/quick/figure_lift.png figures/readme.png
+	cp figures/quick/figure_tasks.png figures/readme.png
 	jupyter execute --inplace nbs/index.ipynb && nbdev_clean --fname nbs/index.ipynb && prism-repro readme
 
 # Does a wheel built here work in an environment that has nothing else?
@@ -81,6 +89,10 @@ wheel-check: $(READY)
 # The merge driver and git hooks that keep notebooks clean (once per clone, for people who write them).
 hooks: $(READY)
 	nbdev_install_hooks
+
+# Build and check what would be published; nothing is uploaded.
+release: $(READY)
+	prism-repro release
 
 # Resolve the environment anew, inside the pins that settings.ini and constraints.in give.
 lock:

@@ -25,7 +25,9 @@ TINY = dict(
                 unet=dict(down_dims=[8, 16], step_embed_dim=8, kernel_size=3, n_groups=4), seeds=[0], rollouts=dict(episodes=2, first_seed=100000, horizon=10),
                 train=dict(steps=120, batch_size=16, lr=1e-3, warmup_steps=2, checkpoint_every=10, log_every=2, threads=1)),
     cells={"lift-avgpool-fm": dict(task="lift", observations="lift", encoder=dict(name="AvgPool"))},
-    baselines={}, annotations={}, saliency={}, keypoints={}, probe={}, parameters={}, latency={}, tasks={})
+    tables=dict(table_1=dict(entries={"AvgPool | standard FM": {"Lift 2V-84": "lift-avgpool-fm"}}, stand_ins={"Lift 2V-84": dict(task="lift", observations="lift")})),
+    **dict.fromkeys(("figures", "claims", "baselines", "annotations", "saliency", "keypoints", "probe", "parameters", "latency", "tasks", "model_card", "scenes",
+                     "hyperparameters", "paper_figures", "record_figures"), {}))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_one_parameter_re_runs_what_depends_on_it_and_records_are_adopted(house)
     params = yaml.safe_load((house / "params.yaml").read_text())
     params["common"]["rollouts"]["episodes"] = 3
     (house / "params.yaml").write_text(yaml.safe_dump(params))
-    assert ran(dvc(house, "repro")) == {"cell@lift-avgpool-fm", "table_1", "figure_lift"}
+    assert ran(dvc(house, "repro")) == {"cell@lift-avgpool-fm", "table@table_1"}
     shutil.rmtree(house / "work")  # a clone that has records and no checkpoints
     module = house / "prism_repro/training/loop.py"
     module.write_text(module.read_text() + "\n# a comment\n")

@@ -17,6 +17,7 @@ from pathlib import Path
 from .export import export_tests, notebooks
 from .readme import readme
 from .walls import broken_walls
+from ..grid.cells import in_step
 
 # %% ../../nbs/cli/96_check.ipynb #c005
 def fresh_copy(
@@ -60,7 +61,19 @@ def out_of_step(
                      for nb in notebooks(root / "nbs") if nb.read_bytes() != (copy / nb.relative_to(root)).read_bytes()]
     if (root / "README.md").read_text(encoding="utf-8") != readme(root / "nbs/index.ipynb"):
         problems.append("README.md is out of step with nbs/index.ipynb: run `make export`.")
-    return problems + broken_walls(root / "prism_repro")
+    return problems + _profiles_out_of_step(root) + broken_walls(root / "prism_repro")
+
+
+def _profiles_out_of_step(root: Path) -> list[str]:
+    problems = []
+    for path in [path for path in [root / "params.yaml", *sorted(root.glob("profiles/*/params.yaml"))] if path.is_file()]:
+        profile = "quick" if path.parent == root else path.parent.name
+        try:
+            if not in_step(path):
+                problems.append(f"{path.relative_to(root)} is out of step with its grid: run `prism-repro plan {profile} --write`.")
+        except ValueError as error:
+            problems.append(f"{path.relative_to(root)}: {error}")
+    return problems
 
 
 def main(argv=None) -> int:

@@ -16,13 +16,16 @@ COMMANDS = {
     "notebook": ("prism_repro.cli.notebook", "run one stage of the pipeline: a notebook with parameters"),
     "plan": ("prism_repro.cli.plan", "which cells a profile has, which exist, what the rest will cost here"),
     "run": ("prism_repro.cli.run", "run undone cells in a time box, those that decide most first"),
+    "report": ("prism_repro.cli.report", "tables, figures, claims and the page a reader opens first, from records alone"),
+    "demo": ("prism_repro.cli.demo", "one rollout of a trained policy in the simulator, as a film"),
     "data": ("prism_repro.cli.data", "fetch, take, validate and compare demonstration files"),
     "export-tests": ("prism_repro.cli.export", "write tests/ from the notebooks' test cells"),
     "readme": ("prism_repro.cli.readme", "write README.md from nbs/index.ipynb"),
     "check": ("prism_repro.cli.check", "package, tests and README in step with the notebooks?"),
     "docs": ("prism_repro.cli.site", "build the web site from the notebooks"),
+    "release": ("prism_repro.cli.release", "build and check what would be published; uploads nothing"),
 }
-OF_THE_REPOSITORY = ("export-tests", "readme", "check", "docs")
+OF_THE_REPOSITORY = ("report", "export-tests", "readme", "check", "docs", "release")
 
 
 def usage() -> str:

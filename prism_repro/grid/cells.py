@@ -31,7 +31,7 @@ def cell_of(stand_in: dict, encoder: str, objective: dict) -> dict:
     "Compose what a cell lays over the profile's `common`."
     own = {"encoder": ENCODERS[encoder], "objective": objective}
     cell = {"task": stand_in["task"], "observations": stand_in["observations"], **own}
-    more = {key: value for key, value in stand_in.items() if key not in (*cell, "name", "note")}
+    more = {key: value for key, value in stand_in.items() if key not in (*cell, "name", "note", "objectives")}
     return {**cell, **{key: lay_over(stand_in.get(key, {}), value) for key, value in own.items()}, **more}
 
 # %% ../../nbs/grid/65_cells.ipynb #c008
@@ -53,6 +53,8 @@ def check_settings(params: dict) -> None:
         _known("grid.settings", question, questions)
         if missing := [key for key in ("task", "observations") if not isinstance(stand_in, dict) or not isinstance(stand_in.get(key), str)]:
             raise ValueError(f"grid.settings: {question!r} says no {' and no '.join(missing)}. A stand-in names the task that is run and the observations that it is trained on.")
+        for objective in stand_in.get("objectives", []):
+            _known(f"grid.settings, objectives of {question!r}", objective, grid["objectives"])
         _known(f"grid.settings, observations of {question!r}", stand_in["observations"], params.get("observations", {}))
         cameras = lay_over(params.get("common", {}), stand_in).get("cameras", [])
         for camera in cameras:
@@ -88,6 +90,8 @@ def expand_table(
             if question not in grid["settings"] or task not in wanted.get("tasks", entry.tasks):
                 continue
             stand_in = grid["settings"][question]
+            if entry.objective not in stand_in.get("objectives", grid["objectives"]):
+                continue
             name = cell_name(stand_in, entry.encoder, entry.objective)
             cell = cell_of(stand_in, entry.encoder, {"name": entry.objective, **(grid["objectives"][entry.objective] or {})})
             if cells.setdefault(name, cell) != cell:

@@ -19,7 +19,7 @@ from ..files import write_atomic
 from ..hashes import to_text
 from ..paper.claims import MARGIN, Claim
 from .figures import INK, QUIET, STYLE
-from .tables import SMOKE
+from .sheets import SMOKE
 from .verdicts import ALPHA, MIN_SEEDS, VERDICTS, Verdict, tally
 
 # %% ../../nbs/results/90_ledger.ipynb #c005

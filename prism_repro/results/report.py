@@ -19,7 +19,7 @@ from ..files import write_atomic
 from .inventory import Artefact, Run, Verdict, artefacts, coverage, duration, film_strip, headline, missing_records, read_claims, runs
 from .page import (VERDICTS, badge, document, escape, film_strip_tag, interval_svg, links, markdown_html, picture_tag, print_pdf, table_parts,
                                       to_the_right, video_tag)
-from .tables import SMOKE
+from .sheets import SMOKE
 
 LIMIT = 10_000_000  # bytes of a page
 
