@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import prism_repro
 from prism_repro.grid.ray import cell_stages, commit, outdated, task_of
 
-ROOM = Path(__file__).parents[1]
 DVC = [sys.executable, "-m", "dvc"]
 CELL = """
 import json, os, pathlib, sys, time
@@ -91,9 +92,10 @@ def driver(root, *args) -> subprocess.Popen:
     return subprocess.Popen(start, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
 
 
-def wait_for(what, seconds=240.0):
+def wait_for(what, process, seconds=240.0):
     until = time.monotonic() + seconds
     while not (found := what()):
+        assert process.poll() is None, process.communicate()[0]  # the driver has ended: what did it say?
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.1)
     return found
@@ -143,16 +145,23 @@ def test_cells_that_feed_cells_are_left_to_dvc(house):
         cell_stages(Repo(str(house)), "dvc.yaml")
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    "A Ray cluster of one machine with one CPU, to which tests add machines: real processes, on this machine."
-    pytest.importorskip("ray", reason="Ray is an extra: pip install 'prism_repro[ray]'")
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "240"}
-    from ray.cluster_utils import Cluster
+def copy_package(folder) -> Path:
+    shutil.copytree(Path(prism_repro.__file__).parent, folder / "prism_repro", ignore=shutil.ignore_patterns("__pycache__", "assets"))
+    return folder
 
-    made = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, include_dashboard=False, include_log_monitor=False))
-    yield made
-    made.shutdown()
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    "A Ray cluster of one machine with one CPU, to which tests add machines: real processes, on this machine, with a copy of the package that nobody edits meanwhile."
+    pytest.importorskip("ray", reason="Ray is an extra: pip install 'prism_repro[ray]'")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in dict(RAY_USAGE_STATS_ENABLED="0", RAY_raylet_start_wait_time_s="240", PYTHONPATH=str(copy_package(tmp_path_factory.mktemp("package")))).items():
+            patch.setenv(name, value)
+        from ray.cluster_utils import Cluster
+
+        made = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, include_dashboard=False, include_log_monitor=False))
+        yield made
+        made.shutdown()
 
 
 def workers(root, cell) -> list[int]:
@@ -171,12 +180,12 @@ def test_a_killed_machine_and_a_killed_worker(house, cluster):
     raylet = psutil.Process(second.all_processes["raylet"][0].process.pid)
     process = driver(house, "--address", cluster.address, "--cpus", "1")
     there = lambda: next((c for c in ("long", "other") if len(steps(house, c)) >= 3 and workers(house, c)[0] in [p.pid for p in raylet.children(recursive=True)]), None)
-    cell = wait_for(there)
+    cell = wait_for(there, process)
     for p in [raylet, *raylet.children(recursive=True)]:
         p.kill()
-    wait_for(lambda: len(workers(house, cell)) == 2)
+    wait_for(lambda: len(workers(house, cell)) == 2, process)
     seen = len(steps(house, cell))
-    wait_for(lambda: len(steps(house, cell)) >= seen + 2)
+    wait_for(lambda: len(steps(house, cell)) >= seen + 2, process)
     os.kill(workers(house, cell)[1], signal.SIGKILL)
     said = process.communicate(timeout=240)[0]
     assert process.returncode == 0, said
@@ -194,30 +203,30 @@ def test_a_killed_machine_and_a_killed_worker(house, cluster):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
 def test_failures_refusals_and_ctrl_c(house, cluster, tmp_path_factory):
-    """A cell that always fails is tried twice; a machine with another package refuses; Ctrl-C keeps what is done."""
-    import shutil
+    """A machine with another package refuses; a cell that always fails is tried twice; Ctrl-C keeps what is done."""
+    other = copy_package(tmp_path_factory.mktemp("other"))
+    (other / "prism_repro/hashes.py").write_text("# other code\n")
+    cluster.add_node(num_cpus=2, include_log_monitor=False, env_vars={"PYTHONPATH": str(other)})
 
-    import prism_repro
+    def said_by(*args):
+        process = driver(house, "--address", cluster.address, *args)
+        return process.communicate(timeout=240)[0], process.returncode
 
-    other = tmp_path_factory.mktemp("other") / "prism_repro"
-    shutil.copytree(Path(prism_repro.__file__).parent, other, ignore=shutil.ignore_patterns("__pycache__", "assets"))
-    (other / "hashes.py").write_text("# other code\n")
-    cluster.add_node(num_cpus=1, include_log_monitor=False, env_vars={"PYTHONPATH": str(other.parent)})
-    process = driver(house, "--address", cluster.address, "--cpus", "5")
-    assert process.communicate(timeout=240)[0].count("No machine of the cluster can give a task 5 CPUs") == 1 and process.returncode == 2
-    set_cells(house, broken=(5, 0.1), long=(400, 0.25), short=(2, 0.1))
+    said, code = said_by("--cpus", "5")
+    assert code == 2 and "No machine of the cluster can give a task 5 CPUs" in said, said
+    set_cells(house, broken=(5, 0.1), short=(2, 0.1))
+    said, code = said_by("--cpus", "2")  # only the other machine has as many
+    assert code == 1 and "refuses cell@broken" in said and "cell@short: every machine refused" in said and "other source" in said, said
+    assert not (house / "results").exists() and not (house / "work/ray").exists()
+    said, code = said_by("--cpus", "1")
+    assert code == 1 and "cell@broken: ended with status 1" in said and "cell@broken: failed twice" in said and "    this cell always fails" in said, said
+    assert "1 of 2 done, 1 failed: cell@broken" in said and steps(house, "broken") == [1, 2], "tried twice"
+    set_cells(house, long=(400, 0.25), short=(2, 0.1))
     process = driver(house, "--address", cluster.address, "--cpus", "1")
-    said = ""
-    while not ("cell@broken: failed twice" in said and "cell@short: done" in said and "refuses" in said):
-        assert (line := process.stdout.readline()), said  # ended
-        said += line
-    assert "refuses" in said and "other source" in said
-    wait_for(lambda: len(steps(house, "long")) >= 2)
+    wait_for(lambda: len(steps(house, "long")) >= 2, process)
     process.send_signal(signal.SIGINT)
-    said += process.communicate(timeout=240)[0]
-    assert "cell@broken: ended with status 1" in said and "    this cell always fails" in said
-    assert steps(house, "broken") == [1, 2], "tried twice"
-    assert process.returncode == 130 and "Stopped; 1 of 3 done, 1 failed" in said, said
+    said = process.communicate(timeout=240)[0]
+    assert process.returncode == 130 and "2 cells, 1 up to date: 1 to run" in said and "Stopped; 0 of 1 done" in said, said
     time.sleep(2)
     count = len(steps(house, "long"))
     time.sleep(1)

@@ -170,7 +170,10 @@ def run_task(
         return result | dict(status="refused", seconds=0.0, text=" ".join(problems))
     for name, value in task["env"].items():
         os.environ.setdefault(name, value)
-    result["exit"] = guarded(task["cmd"], tree / task["wdir"], log, f"{task['name']} on {result['host']}, process {os.getpid()}")
+    try:
+        result["exit"] = guarded(task["cmd"], tree / task["wdir"], log, f"{task['name']} on {result['host']}, process {os.getpid()}")
+    except TimeoutError as error:
+        return result | dict(status="failed", seconds=time.monotonic() - started, text=f"{error}\n")
     with open(log, "rb") as stream:
         stream.seek(max(0, log.stat().st_size - 2**16))
         result["text"] = stream.read().decode(errors="replace")
