@@ -3,9 +3,11 @@
 #   PYTHON       the interpreter that .venv is made with (constraints.txt was resolved for Python 3.11)
 #   TORCH_INDEX  where pip finds the torch build you want; empty: pip's own default. See README, "Choosing a torch build".
 #   PROFILE      which profile `make repro` runs: quick (default) or a folder of profiles/
+#   ENGINE       dvc (default), or ray: the cells run on a Ray cluster, see nbs/grid/69_ray.ipynb
 PYTHON ?= python3.11
 TORCH_INDEX ?=
 PROFILE ?= quick
+ENGINE ?= dvc
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -25,7 +27,7 @@ $(READY): constraints.txt settings.ini setup.py pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@# --no-deps: that index has torch, and other versions of what torch needs than constraints.txt names
 	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -c constraints.txt --index-url '$(TORCH_INDEX)' torch)
-	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[sim,libero,repro,onnx,docs,dev]'
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[sim,libero,repro,ray,onnx,docs,dev]'
 	@touch $@
 
 # The doctor renders a frame of a real task with each OpenGL back end and writes down the fastest; without one it stops here and says what to type.
@@ -35,7 +37,7 @@ $(GL): $(READY)
 repro: profile $(READY) $(GL)
 	@test -e .git || test -e .dvc/config.local || printf '[core]\n    no_scm = true\n' > .dvc/config.local # unpacked from an archive: DVC wants to be told
 	@git update-index --skip-worktree dvc.lock 2>/dev/null || true # the quick profile's lock is this machine's own
-	MUJOCO_GL=$$(cat $(GL)) dvc repro '$(PIPELINE)'
+	MUJOCO_GL=$$(cat $(GL)) $(if $(filter ray,$(ENGINE)),prism-repro ray '$(PROFILE)' $(RAY_FLAGS),dvc repro '$(PIPELINE)')
 
 # Before anything is installed.
 profile:
@@ -97,7 +99,7 @@ release: $(READY)
 # Resolve the environment anew, inside the pins that settings.ini and constraints.in give.
 lock:
 	rm -rf work/lock && $(PYTHON) -m venv work/lock
-	work/lock/bin/python -m pip install -q -c constraints.in -e '.[sim,libero,repro,onnx,docs,dev]'
+	work/lock/bin/python -m pip install -q -c constraints.in -e '.[sim,libero,repro,ray,onnx,docs,dev]'
 	{ grep '^#' constraints.in; work/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^prism'; } > constraints.txt
 	rm -rf work/lock
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "notebook": ("prism_repro.cli.notebook", "run one stage of the pipeline: a notebook with parameters"),
     "plan": ("prism_repro.cli.plan", "which cells a profile has, which exist, what the rest will cost here"),
     "run": ("prism_repro.cli.run", "run undone cells in a time box, those that decide most first"),
+    "ray": ("prism_repro.cli.ray", "run a profile with its cells on a Ray cluster"),
+    "bundle": ("prism_repro.cli.bundle", "pack what a machine without a network lacks"),
     "report": ("prism_repro.cli.report", "tables, figures, claims and the page a reader opens first, from records alone"),
     "demo": ("prism_repro.cli.demo", "one rollout of a trained policy in the simulator, as a film"),
     "data": ("prism_repro.cli.data", "fetch, take, validate and compare demonstration files"),
