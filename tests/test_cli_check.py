@@ -19,7 +19,7 @@ def clone(tmp_path):
         pytest.skip("needs the repository, not an installed wheel")
     for name in ("nbs", "prism_repro", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
-    for name in ("settings.ini", "README.md", "setup.py", "pyproject.toml", "params.yaml"):
+    for name in ("settings.ini", "README.md", "setup.py", "pyproject.toml", "params.yaml", "grid.json"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -36,9 +36,9 @@ def test_the_repository_is_in_step_and_the_check_notices_when_it_is_not(clone):
     nb["cells"][1]["execution_count"] = 7
     notebook.write_text(json.dumps(nb))
     (clone / "README.md").write_text("by hand")
-    (clone / "params.yaml").write_text((clone / "params.yaml").read_text().replace("  lift_wide-prism-fm:", "  lift_wide-prism-mf:"))
+    (clone / "grid.json").write_text((clone / "grid.json").read_text().replace("lift_wide-prism-fm", "lift_wide-prism-mf"))
     (clone / "prism_repro/vision/rogue.py").write_text("import mujoco\n")
     found = "\n".join(out_of_step(clone))
     for expected in ("prism_repro/cli/export.py is out of step", "tests/test_cli_walls.py is out of step", "nbs/cli/90_export.ipynb is not clean",
-                     "README.md is out of step", "params.yaml is out of step with its grid", "prism_repro/vision/rogue.py is out of step", "imports 'mujoco'"):
+                     "README.md is out of step", "grid.json is out of step with params.yaml", "prism_repro/vision/rogue.py is out of step", "imports 'mujoco'"):
         assert expected in found, found

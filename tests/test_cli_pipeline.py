@@ -14,11 +14,13 @@ import pytest
 import yaml
 
 import prism_repro
+from prism_repro.grid.cells import SECTIONS
+from prism_repro.profiles import read_params
 
 ROOT = Path(prism_repro.__file__).parents[1]
 DVC = [sys.executable, "-m", "dvc"]
 TINY = dict(
-    profile="quick", root=".", params_file="params.yaml",
+    profile="quick", root=".", params_file="params.yaml", grid_file="grid.json",
     demonstrations=dict(lift=dict(n=3, first_seed=0)),
     observations=dict(lift=dict(demonstrations="lift", cameras=["agentview"], image_size=40, render=dict(fast=True, thin=0.1))),
     common=dict(cameras=["agentview"], crop_size=36, To=2, Tp=8, Ta=4, encoder=dict(name="AvgPool", width=8), objective=dict(name="FM", num_steps=2),
@@ -40,12 +42,18 @@ def house(tmp_path_factory):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", "data.dvc"):
         shutil.copy(ROOT / name, root / name)
-    (root / "params.yaml").write_text(yaml.safe_dump(TINY))
+    write_profile(root, TINY)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     subprocess.run([*DVC, "init", "-q", "-f"], cwd=root, check=True)
     done = dvc(root, "repro", "observations@lift")
     assert done.returncode == 0, done.stdout + done.stderr
     return root
+
+
+def write_profile(root, params) -> None:
+    "Write a profile's two files."
+    (root / "grid.json").write_text(json.dumps({key: params[key] for key in SECTIONS}))
+    (root / "params.yaml").write_text(yaml.safe_dump({key: value for key, value in params.items() if key not in SECTIONS}))
 
 
 def environment() -> dict:
@@ -115,9 +123,9 @@ def test_one_parameter_re_runs_what_depends_on_it_and_records_are_adopted(house)
     assert dvc(house, "repro").returncode == 0
     again = dvc(house, "repro")
     assert ran(again) == set() and "up to date" in again.stdout
-    params = yaml.safe_load((house / "params.yaml").read_text())
+    params = read_params(house / "params.yaml")
     params["common"]["rollouts"]["episodes"] = 3
-    (house / "params.yaml").write_text(yaml.safe_dump(params))
+    write_profile(house, params)
     assert ran(dvc(house, "repro")) == {"cell@lift-avgpool-fm", "table@table_1"}
     shutil.rmtree(house / "work")  # a clone that has records and no checkpoints
     module = house / "prism_repro/training/loop.py"
@@ -131,12 +139,12 @@ def test_one_parameter_re_runs_what_depends_on_it_and_records_are_adopted(house)
 @pytest.mark.slow
 @pytest.mark.gl
 def test_a_failing_cell_fails_the_stage_and_shows_its_error(house):
-    params = yaml.safe_load((house / "params.yaml").read_text())
+    params = read_params(house / "params.yaml")
     params["cells"]["lift-typo-fm"] = dict(task="lift", observations="lift", encoder=dict(name="SSPol"))
-    (house / "params.yaml").write_text(yaml.safe_dump(params))
+    write_profile(house, params)
     done = dvc(house, "repro", "cell@lift-typo-fm")
     assert done.returncode != 0
     assert "There is no encoder 'SSPol'" in done.stdout + done.stderr
     assert not (house / "results/quick/records/lift-typo-fm.json").exists()
     del params["cells"]["lift-typo-fm"]
-    (house / "params.yaml").write_text(yaml.safe_dump(params))
+    write_profile(house, params)

@@ -26,7 +26,7 @@ def clone(tmp_path):
     "What a clone has of profile lift: records, notebooks, parameters; no table, no figure."
     for name in ("results/lift/records", "nbs/results", "profiles/lift"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
-    for name in ("settings.ini", "dvc.yaml", "params.yaml"):
+    for name in ("settings.ini", "dvc.yaml", "params.yaml", "grid.json"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     return tmp_path
 

@@ -6,8 +6,9 @@ import copy
 import pytest
 import yaml
 
-from prism_repro.grid.cells import cell_of, expand, in_step, lay_over, params_path, read_profile, split_text, to_yaml, wanted_by, write_sections
+from prism_repro.grid.cells import cell_of, expand, in_step, wanted_by, write_sections
 from prism_repro.paper.experiments import all_entries
+from prism_repro.profiles import read_params
 
 LIFT = {"task": "lift_wide", "observations": "lift_wide", "note": "wider: \"10 cm\", not 3"}
 PARAMS = {
@@ -51,7 +52,7 @@ def test_places_are_those_of_the_paper():
 
 def test_the_order_of_what_is_said_changes_nothing():
     turned = changed(tables=dict(reversed(PARAMS["grid"]["tables"].items())), objectives=dict(reversed(PARAMS["grid"]["objectives"].items())))
-    assert to_yaml(expand(turned), "small") == to_yaml(expand(PARAMS), "small")
+    assert list(expand(turned)["cells"]) == list(expand(PARAMS)["cells"]) and expand(turned) == expand(PARAMS)
 
 
 @pytest.mark.parametrize("parts, words", [
@@ -92,50 +93,30 @@ def test_settings_of_one_objective_do_not_leak_into_another():
         expand({**PARAMS, "common": {"objective": {"name": "FM", "num_steps": 10}}})
 
 
-def test_laying_over_changes_neither_side():
-    base, over = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 3}, "d": [2], "e": {}}
-    assert lay_over(base, over) == {"a": {"b": 3, "c": 2}, "d": [2], "e": {}} and base == {"a": {"b": 1, "c": 2}, "d": [1]} and over["a"] == {"b": 3}
+def test_settings_of_a_stand_in_lie_under_the_objective():
     assert cell_of({"task": "t", "observations": "o", "objective": {"num_steps": 3}}, "SSPool", {"name": "FM"})["objective"] == {"num_steps": 3, "name": "FM"}
 
 
-def write(path, params, head="# by hand  \n\n", tail=""):
-    path.write_bytes((head + yaml.safe_dump(params, sort_keys=False) + tail).encode())
-    return path.read_bytes()
+def test_cells_of_no_table():
+    own = {"task": "lift_wide", "observations": "lift_wide", "encoder": {"name": "TDCA"}}
+    sections = expand(changed(cells={"lift_wide-tdca-fm": own}))
+    assert sections["cells"]["lift_wide-tdca-fm"] == own and wanted_by(sections)["lift_wide-tdca-fm"] == []
+    with pytest.raises(ValueError, match="table's cell already"):
+        expand(changed(cells={"square_42-prism-dp": own}))
 
 
-@pytest.mark.parametrize("tail", ["", "# no line end", "\n\n# two more\n", "# räder\r\n"])
-def test_the_text_above_stays_byte_for_byte(tmp_path, tail):
+def test_the_file_beside_is_what_the_grid_says_or_untouched(tmp_path):
     path = tmp_path / "params.yaml"
-    own = write(path, PARAMS, tail=tail)
+    path.write_text(yaml.safe_dump(PARAMS))
+    own = path.read_bytes()
     assert not in_step(path) and write_sections(path) and in_step(path) and not write_sections(path)
-    above, below = split_text(path.read_bytes())
-    assert above == own + (b"" if own.endswith(b"\n") else b"\n") and yaml.safe_load(path.read_bytes()) == {**PARAMS, **expand(PARAMS)}
-    assert b"&" not in below and b"*" not in below  # no YAML aliases
-    path.write_bytes(path.read_bytes().replace(b"sspool-fm: {", b"sspool-fm: {seeds: [3], "))
-    assert not in_step(path) and write_sections(path) and split_text(path.read_bytes()) == (above, below)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_cannot_be_expanded_leaves_the_file_alone(tmp_path):
-    path = tmp_path / "params.yaml"
+    assert read_params(path) == {**PARAMS, **expand(PARAMS)} and path.read_bytes() == own
+    beside = tmp_path / "grid.json"
+    text = beside.read_bytes()
+    beside.write_bytes(text.replace(b"38", b"40"))
+    assert not in_step(path) and write_sections(path) and beside.read_bytes() == text
     for params, message in ((changed(tables={"table_99": {}}), "table_99"), ({**PARAMS, "cells": {}}, "by hand"), ({"a": 1}, "profile")):
-        before = write(path, params)
+        path.write_text(yaml.safe_dump(params))
         with pytest.raises(ValueError, match=message):
             write_sections(path)
-        assert path.read_bytes() == before
-    write(path, PARAMS)
-    write_sections(path)
-    path.write_bytes(path.read_bytes() + split_text(path.read_bytes())[1])
-    with pytest.raises(ValueError, match="2 lines"):
-        write_sections(path)
-
-
-def test_profiles_are_found_or_named(tmp_path):
-    write(tmp_path / "params.yaml", {"profile": "quick", "cells": {"a": {}}})
-    assert in_step(params_path(tmp_path, "quick")) and read_profile(tmp_path, "quick")["cells"] == {"a": {}}  # without a grid, cells are written by hand
-    with pytest.raises(FileNotFoundError, match="'lite'.*there are: quick"):
-        read_profile(tmp_path, "lite")
-    (tmp_path / "profiles/lite").mkdir(parents=True)
-    write(tmp_path / "profiles/lite/params.yaml", {"profile": "light"})
-    with pytest.raises(ValueError, match="profile: lite"):
-        read_profile(tmp_path, "lite")
+        assert beside.read_bytes() == text and len(list(tmp_path.iterdir())) == 2

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from prism_repro.paper.settings import PARAMETERS, parameters
-from prism_repro.results.hyperparameters import FACTS, OF_OBJECTIVE, VALUES, code_defaults, compare, hyperparameter_sheet, in_force, read_profile
+from prism_repro.profiles import read_profile
+from prism_repro.results.hyperparameters import FACTS, OF_OBJECTIVE, VALUES, code_defaults, compare, hyperparameter_sheet, in_force
 from prism_repro.results.sheets import write_sheet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,10 +100,3 @@ def test_real_profiles_make_all_five_tables(profile, tmp_path):
         first = [p.read_bytes() for p in write_sheet(tmp_path, profile, sheet)]
         assert first == [p.read_bytes() for p in write_sheet(tmp_path, profile, hyperparameter_sheet(profile, params, f"table_{number}"))]
         assert all(len(r) == len(sheet.header) for r in sheet.rows) and b"booktabs" in first[2]
-
-
-def test_another_profiles_file_is_refused(tmp_path):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PAPER))
-    assert read_profile(tmp_path, "p")["cells"] == PAPER["cells"] == read_profile(tmp_path, "p", "params.yaml")["cells"]
-    with pytest.raises(ValueError, match="No parameters of profile 'lite'"):
-        read_profile(tmp_path, "lite")

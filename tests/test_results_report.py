@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from prism_repro.grid.stages import stages
+from prism_repro.profiles import read_profile
 from prism_repro.results.report import absolute, about, build_page, publish, what, write_report
 from prism_repro.results.inventory import Artefact
 
@@ -21,11 +21,11 @@ def repository(tmp_path_factory):
     root = tmp_path_factory.mktemp("repository")
     for name in ("results/heads", "results/lift", "figures/heads", "figures/lift", "nbs/results"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("report.*"))
-    for name in ("profiles/heads/params.yaml", "profiles/lift/params.yaml", "settings.ini", "dvc.yaml"):
+    for name in ("profiles/heads/params.yaml", "profiles/heads/grid.json", "profiles/lift/params.yaml", "profiles/lift/grid.json", "settings.ini", "dvc.yaml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
     for profile, others in (("heads", ["lift"]), ("lift", ["heads"])):
-        params = yaml.safe_load((root / f"profiles/{profile}/params.yaml").read_text())
+        params = read_profile(root, profile)
         write_report(root, profile, stages(root, profile), params, others, pdf=False)
     return root
 
@@ -54,7 +54,7 @@ def test_a_deleted_record_is_said_to_be_missing(repository, tmp_path):
     root = shutil.copytree(repository, tmp_path / "r")
     for end in (".json", ".npz", ".machine.json"):
         (root / f"results/heads/records/lift_wide-prism-fm{end}").unlink()
-    params = yaml.safe_load((root / "profiles/heads/params.yaml").read_text())
+    params = read_profile(root, "heads")
     text = build_page(root, "heads", stages(root, "heads"), params)
     assert "<li>cell: lift_wide-prism-fm</li>" in text and "12 of 13" in text
     assert "Every record that this profile asks for is there" in (root / "results/heads/report.html").read_text()

@@ -68,9 +68,20 @@ def test_the_cluster_bootstrap_covers_as_it_says():
 
 
 def test_any_statistic_and_groups_of_different_lengths():
-    value, low, high = cluster_bootstrap([[1.0], [2.0, 3.0], [100.0]], np.median)
+    value, low, high = cluster_bootstrap([[1.0], [2.0, 3.0], [100.0]], 0.5)
     assert value == 2.5 and low == 1.0 and high == 100.0
-    assert cluster_bootstrap([[5.0], [5.0]], lambda x: np.percentile(x, 95)) == (5.0, 5.0, 5.0)
+    assert cluster_bootstrap([[5.0], [5.0]], 0.95) == (5.0, 5.0, 5.0)
     for groups in ([[1.0, 2.0]], [[1.0], []], []):
         with pytest.raises(ValueError, match="at least two groups"):
             cluster_bootstrap(groups)
+
+
+@pytest.mark.parametrize("quantile", [None, 0.0, 0.5, 0.95, 1.0])
+def test_the_cluster_bootstrap_is_what_writing_every_resampling_out_gives(quantile):
+    rng = np.random.default_rng(1)
+    groups = [rng.normal(size=size).round(1) for size in (3, 7, 1, 12, 5)]  # rounded: ties
+    statistic = np.mean if quantile is None else lambda x: np.quantile(x, quantile)
+    drawn = np.random.default_rng(0).integers(len(groups), size=(300, len(groups)))
+    written = [statistic(np.concatenate([groups[i] for i in row])) for row in drawn]
+    expected = (statistic(np.concatenate(groups)), *np.percentile(written, [2.5, 97.5]))
+    np.testing.assert_allclose(cluster_bootstrap(groups, quantile, n=300), expected, rtol=1e-12)

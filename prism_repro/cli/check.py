@@ -70,7 +70,7 @@ def _profiles_out_of_step(root: Path) -> list[str]:
         profile = "quick" if path.parent == root else path.parent.name
         try:
             if not in_step(path):
-                problems.append(f"{path.relative_to(root)} is out of step with its grid: run `prism-repro plan {profile} --write`.")
+                problems.append(f"{path.with_name('grid.json').relative_to(root)} is out of step with params.yaml: run `prism-repro plan {profile} --write`.")
         except ValueError as error:
             problems.append(f"{path.relative_to(root)}: {error}")
     return problems

@@ -14,19 +14,20 @@ def main(argv=None) -> int:
     "Print a profile's cells, which tables want them, which exist and what the rest costs on this machine."
     parser = argparse.ArgumentParser(prog="prism-repro plan", description=main.__doc__)
     parser.add_argument("profile", help="quick, or a folder of profiles/")
-    parser.add_argument("--write", action="store_true", help="write the cells, tables and figures that follow from `grid` into the profile's params.yaml")
+    parser.add_argument("--write", action="store_true", help="write the cells, tables and figures that follow from `grid` into grid.json beside the profile's params.yaml")
     parser.add_argument("--for", dest="tables", nargs="+", default=[], metavar="TABLE", help="only what these tables and figures want")
     parser.add_argument("--cores", type=int, help="on how many cores (default: this machine's)")
     parser.add_argument("--measure", action="store_true", help="time a few steps where no record says what they cost; kept in work/rates.json")
     parser.add_argument("--root", default=".", help="the repository")
     args = parser.parse_args(argv)
-    from prism_repro.grid.cells import in_step, params_path, write_sections
+    from prism_repro.grid.cells import in_step, write_sections
     from prism_repro.grid.plan import measure, plan, report
+    from prism_repro.profiles import GRID, params_path
 
     try:
         path = params_path(args.root, args.profile)
         if args.write:
-            print(f"{path}: {'written' if write_sections(path) else 'was in step'}")
+            print(f"{path.with_name(GRID)}: {'written' if write_sections(path) else 'was in step'}")
         elif not in_step(path):
             print(f"{path} is out of step with its grid: `prism-repro plan {args.profile} --write`. What follows is what it would be.\n")
         found = plan(args.root, args.profile, args.tables)

@@ -20,7 +20,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 from .notebook import declared_parameters, stage_parameters
-from ..grid.cells import read_profile
+from ..profiles import read_profile
 from ..grid.stages import stages
 from ..processes import process_pool, usable_cores
 from ..results.inventory import reads_records

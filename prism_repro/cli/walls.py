@@ -9,7 +9,7 @@ __all__ = ['FLOORS', 'SIMULATORS', 'NEVER', 'RUNTIME_NEVER', 'imports', 'broken_
 import ast
 from pathlib import Path
 
-FLOORS = dict(processes=0, files=0, hashes=0, paper=1, weights=1, vision=1, data=1, envs=1, demos=2, policies=2, training=3, evaluation=3, analysis=3, crobo=4, results=4, plugins=4, grid=5, cli=6)
+FLOORS = dict(processes=0, files=0, hashes=0, profiles=0, paper=1, weights=1, vision=1, data=1, envs=1, demos=2, policies=2, training=3, evaluation=3, analysis=3, crobo=4, results=4, plugins=4, grid=5, cli=6)
 SIMULATORS = {"mujoco", "robosuite", "robomimic", "libero", "dm_control", "gymnasium", "gymnasium_robotics"}
 NEVER = dict(vision=SIMULATORS, data=SIMULATORS, policies=SIMULATORS, training=SIMULATORS, analysis=SIMULATORS,
              envs={"torch"}, demos={"torch"}, results={"torch"} | SIMULATORS)

@@ -24,6 +24,7 @@ import numpy as np
 from ..files import atomic, file_hash
 from . import unpack
 from ..processes import process_pool
+from ..profiles import read_profile
 
 # %% ../../nbs/grid/68_bundle.ipynb #c004
 LIMIT = 60 * 2**20  # bytes of archive and tracked files together
@@ -149,12 +150,10 @@ def bundle(
     say=print,
 ) -> dict:
     "Write a bundle; return its manifest with `bytes`. Raises ValueError when data are missing, a task cannot travel or it grows too large, RuntimeError from pip."
-    import yaml
-
     from prism_repro.envs.tasks import TASKS
 
     root = Path(root)
-    params = yaml.safe_load((root / ("params.yaml" if profile == "quick" else f"profiles/{profile}/params.yaml")).read_text(encoding="utf-8"))
+    params = read_profile(root, profile)
     tasks = sorted(set(tasks or (cell["task"] for cell in params["cells"].values())))
     if strange := [t for t in tasks if t not in TASKS or TASKS[t].world == "libero"]:
         raise ValueError(f"{', '.join(strange)} cannot travel: a bundle holds single tasks of robosuite, and LIBERO's assets alone are 360 MB. Name others with --tasks.")

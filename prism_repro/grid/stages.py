@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cells import read_profile
+from ..profiles import read_profile
 
 LIMIT = 250  # stages a profile: `dvc repro` with nothing to do has to answer in seconds
 

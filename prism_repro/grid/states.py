@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ..data.schema import read_attrs
 from ..envs.rendering import RenderSettings
-from .cells import expand, lay_over, read_profile, wanted_by
+from .cells import expand, wanted_by
 from ..hashes import TABLES, code_modules, config_hash, imported, module_file, syntax
+from ..profiles import merge, read_profile
 from ..results.layouts import check_record
 from ..results.records import RecordError, check_evidence, load_json, record_path
 from ..training.cells import CODE, cell_config, data_hash, task_code, work_folder
@@ -86,7 +87,7 @@ def cells_of(root, params: dict, tables=()) -> list[Cell]:
     profile, wanted = params["profile"], wanted_by(params)
     if missing := [table for table in tables if table not in {**params.get("tables", {}), **params.get("figures", {})}]:
         raise ValueError(f"Profile {profile!r} has no {', '.join(missing)}; it has {', '.join([*params.get('tables', {}), *params.get('figures', {})]) or 'no grid'}.")
-    chosen = {name: lay_over(params.get("common", {}), cell) for name, cell in params["cells"].items() if not tables or set(tables) & set(wanted[name])}
+    chosen = {name: merge(params.get("common", {}), cell) for name, cell in params["cells"].items() if not tables or set(tables) & set(wanted[name])}
     starts = sorted({(*CODE, *task_code(settings["task"])) for settings in chosen.values()})
     codes, attrs, data = dict(zip(starts, code_hashes(starts))), {}, {}
     for observations in {settings["observations"] for settings in chosen.values()}:

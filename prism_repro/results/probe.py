@@ -27,7 +27,7 @@ from .sheets import NOT_RUN, SMOKE, tex_escape
 
 # %% ../../nbs/results/85_probe.ipynb #c004
 BASELINES = ("mean", "proprioception", "pixels")
-STATISTICS = {"mean": np.mean, "median": np.median, "p95": lambda x: np.percentile(x, 95)}
+STATISTICS = {"mean": None, "median": 0.5, "p95": 0.95}  # quantiles of `cluster_bootstrap`
 RESAMPLINGS = 1000
 
 
@@ -96,7 +96,7 @@ def difference(*terms: tuple[int, Source], n: int = RESAMPLINGS) -> tuple[float,
     shapes = [{episode: len(errors) for episode, errors in s.errors.items()} for _, s in terms]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(f"{' and '.join(s.name for _, s in terms)} were not measured on the same frames with as many seeds: they cannot be compared frame by frame.")
-    return cluster_bootstrap([sum(sign * np.array(s.errors[e]) for sign, s in terms) for e in shapes[0]], np.mean, n)
+    return cluster_bootstrap([sum(sign * np.array(s.errors[e]) for sign, s in terms) for e in shapes[0]], n=n)
 
 
 def findings(record: dict, n: int = RESAMPLINGS) -> Iterator[Finding]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from ..paper.claims import Claim
 from ..paper.experiments import ENCODERS, all_entries
+from ..profiles import read_profile
 from .layouts import RecordError, show
 from .records import read_record
 
@@ -29,14 +29,10 @@ class NotRun(Exception):
 def read_grid(root, profile: str, params_file: str | None = None) -> tuple[dict, dict]:
     """Read the sections `tables` and `figures` of a profile; empty for a profile without a grid.
 
-    Raises ValueError when no parameter file is this profile's.
+    Raises FileNotFoundError or ValueError when there is no such profile.
     """
-    tried = [params_file] if params_file else ["params.yaml", f"profiles/{profile}/params.yaml"]
-    for path in (Path(root) / name for name in tried):
-        params = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if isinstance(params, dict) and params.get("profile") == profile:
-            return params.get("tables") or {}, params.get("figures") or {}
-    raise ValueError(f"No parameters of profile {profile!r} in {root}: looked for `profile: {profile}` in {', '.join(tried)}. Name the right file.")
+    params = read_profile(root, profile, params_file)
+    return params.get("tables") or {}, params.get("figures") or {}
 
 
 def cells_of(tables: dict, figures: dict) -> dict[Arm, str]:

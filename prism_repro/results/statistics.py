@@ -7,7 +7,7 @@ __all__ = ['wilson', 'Pooled', 'pool', 'cluster_bootstrap']
 
 # %% ../../nbs/results/81_statistics.ipynb #c003
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,15 +79,28 @@ def _rate(measurement: dict) -> float:
 # %% ../../nbs/results/81_statistics.ipynb #c016
 def cluster_bootstrap(
     groups: Sequence[Sequence[float]],  # one list of numbers an episode
-    statistic: Callable[[np.ndarray], float] = np.mean,  # of all the numbers together
+    quantile: float | None = None,  # of all the numbers together, in [0, 1]; None: their mean
     n: int = 2000,  # resamplings
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    "Compute a statistic and its 95 % percentile interval over resampled groups: `(value, low, high)`. Raises ValueError for fewer than two groups or an empty one."
+    "Compute a mean or quantile and its 95 % percentile interval over resampled groups: `(value, low, high)`. Raises ValueError for fewer than two groups or an empty one."
     arrays = [np.asarray(group, dtype=np.float64).ravel() for group in groups]
     if len(arrays) < 2 or not all(len(array) for array in arrays):
         raise ValueError(f"{len(arrays)} groups of {[len(a) for a in arrays]} numbers have no bootstrap interval: at least two groups are needed, none of them empty.")
-    rng = np.random.default_rng(seed)
-    drawn = [float(statistic(np.concatenate([arrays[i] for i in rng.integers(len(arrays), size=len(arrays))]))) for _ in range(n)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(statistic(np.concatenate(arrays))), float(low), float(high)
+    drawn = np.random.default_rng(seed).integers(len(arrays), size=(n, len(arrays)))
+    counts = np.vstack([np.ones(len(arrays), int), *(np.bincount(row, minlength=len(arrays)) for row in drawn)])  # first every group once: the value itself
+    if quantile is None:
+        found = counts @ [array.sum() for array in arrays] / (counts @ [len(array) for array in arrays])
+    else:
+        found = np.concatenate([_quantiles(arrays, part, quantile) for part in np.array_split(counts, max(1, len(counts) // 200))])
+    return float(found[0]), *map(float, np.percentile(found[1:], [2.5, 97.5]))
+
+
+def _quantiles(arrays: list[np.ndarray], counts: np.ndarray, quantile: float) -> np.ndarray:
+    "The quantile of each resampling (a row of `counts`: how often each group was drawn), interpolated as `np.quantile` does, without writing a resampling out."
+    values, owner = np.concatenate(arrays), np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
+    order = np.argsort(values, kind="stable")
+    upto = counts[:, owner[order]].cumsum(axis=1)  # how many numbers of the resampling are at most the i-th smallest of all
+    at = quantile * (upto[:, -1:] - 1)
+    low, high = (values[order[(upto <= place).sum(axis=1)]] for place in (np.floor(at), np.ceil(at)))
+    return low + (high - low) * (at[:, 0] - np.floor(at[:, 0]))
