@@ -46,6 +46,14 @@ def test_bounds_are_the_clip_s():
     first, end = frames.bounds(np.array([0, 1, 2, 5, 8]))
     assert first.tolist() == [0, 0, 2, 2, 6] and end.tolist() == [2, 2, 6, 6, 9]
 
+def test_strangers_are_of_another_clip_and_each_is_asked_once():
+    frames = Frames(noise(14), [("a", 7), ("b", 4), ("c", 3)])
+    for index in (np.arange(14), np.random.default_rng(0).permutation(14)):
+        other = frames.strangers(index)
+        assert sorted(other) == list(range(14)) and (frames.clip[index] != frames.clip[index[other]]).all()
+    with pytest.raises(ValueError, match="3 of 4 frames are of one clip"):
+        frames.strangers(np.array([0, 1, 2, 9]))
+
 
 def test_a_file_holds_other_things_too_and_clips_in_groups(tmp_path):
     with h5py.File(tmp_path / "f.hdf5", "w") as file:
