@@ -46,10 +46,10 @@ def test_everything_is_rebuilt_to_the_byte_without_touching_the_lock(clone, caps
 @repository
 @pytest.mark.slow
 def test_a_failing_notebook_is_named_and_leaves_no_page(clone, capsys):
-    write_notebook(clone / "nbs/results/table_1.ipynb", "profile = ''\nroot = '.'\nparams_file = None", "raise KeyError('no such cell')")
+    write_notebook(clone / "nbs/results/table_1.ipynb", "profile = ''\nroot = '.'\nname = ''\nentries = {}\nstand_ins = {}", "raise KeyError('no such cell')")
     assert main(["lift", "--root", str(clone), "--no-pdf", "--jobs", "2"]) == 1
     said = capsys.readouterr()
-    assert "lift: table_1 FAILED" in said.out and "no such cell" in said.out and "table_1.ipynb, cell 1" in said.out
+    assert "lift: table@table_1 FAILED" in said.out and "no such cell" in said.out and "table_1.ipynb, cell 1" in said.out
     assert "page was left as it was" in said.err and not (clone / "results/lift/report.html").exists()
 
 

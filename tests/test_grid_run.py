@@ -25,7 +25,7 @@ from prism_repro.results.records import read_record, record_path, write_machine,
 ROOT = Path(prism_repro.__file__).parents[1]
 HASH = "0" * 64
 PARAMS = {
-    "profile": "tiny", "root": "../..", "params_file": "profiles/tiny/params.yaml",
+    "profile": "tiny", "root": "../..", "params_file": "profiles/tiny/params.yaml", "grid_file": "profiles/tiny/grid.json",
     "demonstrations": {"lift_wide": {"n": 3, "first_seed": 0}},
     "observations": {"lift_wide": {"demonstrations": "lift_wide", "cameras": ["agentview"], "image_size": 40, "render": {"fast": True, "thin": 0.1}}},
     "common": {"cameras": ["agentview"], "crop_size": 36, "To": 1, "Tp": 8, "Ta": 4, "seeds": [0], "rollouts": {"episodes": 2, "first_seed": 100000, "horizon": 10},

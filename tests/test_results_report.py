@@ -74,7 +74,7 @@ def test_a_page_published_twice_and_its_links(repository, tmp_path):
 
 def test_a_pdf_has_addresses_on_the_web(repository):
     text = absolute((repository / "results/lift/report.html").read_text(), repository, "lift")
-    assert not local(text) and "/blob/main/results/lift/records/lift-sspool-fm.json" in text and "/blob/main/figures/lift/figure_lift.svg" in text
+    assert not local(text) and "/blob/main/results/lift/records/lift-sspool-fm.json" in text and "/blob/main/figures/lift/figure_latency.svg" in text
     assert not local(absolute('<a href="x.md">x</a>', "/nonexistent", "p"))
 
 
