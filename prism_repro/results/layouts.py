@@ -33,10 +33,16 @@ LAYOUTS = {
     "parameters": {"measurements": [{"variant": str, "encoder": int, "policy": int}]},
     "model card": {"parameters": {"dim": int, "encoder": int, "policy": int}, "measurements": [{"map": str, "shape": [int], "parameters": int, "keypoints": int}]},  # what an encoder consists of
     "scenes": {"measurements": [{"task": str, "camera": str, "instruction": str, "frame": int}]},  # first frames; the evidence has them
+    "pretraining": {  # how the loss fell, and whether the token is used: on held-out samples, with their own source and another clip's
+        "config": {"model": {"method": str, "image_size": int}, "training": {"steps": int}, "seeds": [int], "held_out": {}},
+        "parameters": {"encoder": int, "decoder": int},
+        "measurements": [{"seed": int, "steps": int, "losses": [{"step": int, "loss": float}], "held_out": {"n": int, "own": float}}],
+    },
 }
 _IDENTITY = {  # the fields that tell a kind's measurements apart
     "rollouts": ("seed", "checkpoint", "weights"), "baselines": ("policy",), "saliency": ("cell", "seed", "camera"), "probe": ("size", "source", "weights", "seed"),
     "keypoints": ("cell", "seed", "camera"), "latency": ("size", "sampler"), "parameters": ("variant",), "model card": ("map",), "scenes": ("task", "camera"),
+    "pretraining": ("seed",),
 }  # fmt: skip
 
 
