@@ -78,6 +78,11 @@ class Arm:
         "Where the task's joint is (rad or m)."
         return float(self.env.objects()[self._object])
 
+    @property
+    def hinge(self) -> Float[np.ndarray, "3"]:
+        "A point on the axis of the task's joint (m, world)."
+        return self._data.xanchor[self._joint].copy()
+
     def handle(self, ahead: float = 0.0) -> Float[np.ndarray, "3"]:
         "The handle's place (m, world), or where it will be when its hinge has turned `ahead` rad further about the vertical."
         place, centre, (c, s) = self._data.site_xpos[self._site], self._data.xanchor[self._joint], (np.cos(ahead), np.sin(ahead))
