@@ -51,8 +51,11 @@ def test_strangers_are_of_another_clip_and_each_is_asked_once():
     for index in (np.arange(14), np.random.default_rng(0).permutation(14)):
         other = frames.strangers(index)
         assert sorted(other) == list(range(14)) and (frames.clip[index] != frames.clip[index[other]]).all()
-    with pytest.raises(ValueError, match="3 of 4 frames are of one clip"):
-        frames.strangers(np.array([0, 1, 2, 9]))
+    assert frames.strangers(np.array([0, 9, 1, 2])).tolist()[0::2] == [1, 1] and frames.strangers(np.array([0, 9, 1, 2]))[1] != 1
+    crowd = np.array([0, 1, 2, 3, 4, 5, 6, 8, 12])
+    assert (frames.clip[crowd] != frames.clip[crowd[frames.strangers(crowd)]]).all()
+    with pytest.raises(ValueError, match="All 3 frames are of one clip"):
+        frames.strangers(np.array([0, 1, 2]))
 
 
 def test_a_file_holds_other_things_too_and_clips_in_groups(tmp_path):

@@ -56,6 +56,9 @@ def test_batches_depend_on_seed_and_step_alone():
     assert sorted(a) == ["source", "target"] and all(torch.equal(a[k], b[k]) for k in a)
     others = [make_batch(frames, config, 4, *key)["source"] for key in ((0, 4), (1, 3))]
     assert not any(torch.equal(a["source"], o) for o in others)
+    alike = Frames(np.repeat(frames.images[:1], 8, axis=0), [("a", 8)])
+    views = [make_batch(alike, config, 4, *key) for key in ((0, 3), (0, 4), (1, 3))]
+    assert all(not torch.equal(a[k], b[k]) for a, b in zip(views, views[1:] + views[:1]) for k in a)  # other crops, too
     assert sorted(make_batch(frames, method_config({"method": "MAE"} | CONFIG), 4, 0, 0)) == ["target"]
 
 

@@ -25,6 +25,7 @@ class MAE(MaskedModel):
     method = "MAE"
 
     def predict(self, source, target, keep, of, token=None) -> Float[Tensor, "B m P"]:
+        "Predict patches from the visible ones and their summary; there is no source."
         if token is not None:
             raise ValueError("MAE has no bottleneck, so no other token can take its place: the swap test is for CroBo and ToBo.")
         tokens = self.encoder((target - self.mean) / self.std, keep)
@@ -55,6 +56,7 @@ class CropMAE(MaskedModel):
     method, block = "CropMAE", CrossBlock
 
     def predict(self, source, target, keep, of, token=None) -> Float[Tensor, "B m P"]:
+        "Predict patches while looking at all tokens of the source."
         if token is not None:
             raise ValueError("CropMAE's decoder looks at all tokens of the source, so there is no single one to exchange: the swap test is for CroBo and ToBo.")
         tokens, memory = self.encoder((target - self.mean) / self.std, keep), self.decoder.embed(self.tokens(source))
@@ -75,6 +77,7 @@ class ToBo(MaskedModel):
         return self.decoder(self.token(source) if token is None else token, visible, keep, of)
 
     def predictions(self, source, target, keep, of) -> list[Tensor]:
+        "Predict by both paths."
         own, tokens = self.encoder((target - self.mean) / self.std, keep), self.tokens(source)
         bottleneck = self.decoder(tokens[:, 0], own[:, 1:], keep, of)
         return [bottleneck, self.decoder(own[:, 0], own[:, 1:], keep, of, self.decoder.embed(tokens))]

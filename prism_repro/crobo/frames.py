@@ -59,13 +59,15 @@ class Frames:
         return self.first[clip], self.first[clip] + np.array([n for _, n in self.clips])[clip]
 
     def strangers(self, index: Int[np.ndarray, "B"]) -> Int[np.ndarray, "B"]:
-        "Pair each sample with a sample of another clip (positions in `index`). Raises ValueError when one clip has more than half of them."
+        "Pair each sample with a sample of another clip (positions in `index`), each with a different one unless one clip has more than half. Raises ValueError for a single clip."
         clip = np.take(self.clip, index)
-        order, most = np.argsort(clip, kind="stable"), np.bincount(clip).max()
-        if 2 * most > len(index):
-            raise ValueError(f"{most} of {len(index)} frames are of one clip, so not each can be paired with another clip's. Take more clips, or fewer frames of each.")
+        order, often = np.argsort(clip, kind="stable"), np.bincount(clip)
+        if often.max() == len(index):
+            raise ValueError(f"All {len(index)} frames are of one clip, so none can be paired with another clip's. Take frames of at least two clips.")
         other = np.empty_like(order)
-        other[order] = np.roll(order, -most)
+        other[order] = np.roll(order, -often.max())
+        alone = clip[other] == clip  # of a clip that has more than half
+        other[alone] = np.resize(np.flatnonzero(clip != often.argmax()), alone.sum())
         return other
 
     def select(self, names: Iterable[str]) -> "Frames":

@@ -171,5 +171,6 @@ class CroBo(MaskedModel):
     method = "CroBo"
 
     def predict(self, source, target, keep, of, token=None) -> Float[Tensor, "B m P"]:
+        "Predict patches of the target from its visible ones and the source's token, or another."
         visible = self.encoder((target - self.mean) / self.std, keep)[:, 1:]
         return self.decoder(self.token(source) if token is None else token, visible, keep, of)
