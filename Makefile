@@ -27,7 +27,7 @@ $(READY): constraints.txt settings.ini setup.py pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@# --no-deps: that index has torch, and other versions of what torch needs than constraints.txt names
 	$(if $(TORCH_INDEX),$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -c constraints.txt --index-url '$(TORCH_INDEX)' torch)
-	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[sim,libero,repro,ray,onnx,docs,dev]'
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[sim,libero,control,repro,ray,onnx,docs,dev]'
 	@touch $@
 
 # The doctor renders a frame of a real task with each OpenGL back end and writes down the fastest; without one it stops here and says what to type.
@@ -99,7 +99,7 @@ release: $(READY)
 # Resolve the environment anew, inside the pins that settings.ini and constraints.in give.
 lock:
 	rm -rf work/lock && $(PYTHON) -m venv work/lock
-	work/lock/bin/python -m pip install -q -c constraints.in -e '.[sim,libero,repro,ray,onnx,docs,dev]'
+	work/lock/bin/python -m pip install -q -c constraints.in -e '.[sim,libero,control,repro,ray,onnx,docs,dev]'
 	{ grep '^#' constraints.in; work/lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -v '^prism'; } > constraints.txt
 	rm -rf work/lock
 

@@ -8,7 +8,7 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("sim", "libero", "repro", "ray", "onnx", "docs", "dev")}
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("sim", "libero", "control", "repro", "ray", "onnx", "docs", "dev")}
 
 setup(
     name=cfg["lib_name"],
