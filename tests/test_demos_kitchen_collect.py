@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("gymnasium_robotics")
 
 from prism_repro.data.schema import open_demos, read_attrs, validate
-from prism_repro.demos.kitchen_collect import HORIZONS, collect_kitchen, render_kitchen
+from prism_repro.demos.kitchen import HORIZONS
+from prism_repro.demos.kitchen_collect import collect_kitchen, render_kitchen
 from prism_repro.envs.kitchen import TASKS, KitchenEnv
 
 
