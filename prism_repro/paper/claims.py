@@ -14,7 +14,7 @@ from .experiments import SHUFFLES
 from .tables import OBJECTIVES, TASKS, Printed
 
 # %% ../../nbs/paper/03_claims.ipynb #c005
-KINDS = ("success", "saliency", "probe", "parameters", "latency", "none")
+KINDS = ("success", "saliency", "probe", "parameters", "latency", "cloning", "straightness", "reconstruction", "token_probe", "none")
 EXPECTED = ("more", "less", "equal", "no less", "exact")
 MARGIN = 0.05  # "makes no difference": within five points of success
 
