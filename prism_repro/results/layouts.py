@@ -38,11 +38,24 @@ LAYOUTS = {
         "parameters": {"encoder": int, "decoder": int},
         "measurements": [{"seed": int, "steps": int, "losses": [{"step": int, "loss": float}], "held_out": {"n": int, "own": float}}],
     },
+    "reconstruction": {  # mean squared errors of painted patches, sample by sample, from the own token and from a stranger's
+        "config": {"pretraining": str, "model": {"method": str}, "frames": {}, "samples": {"n": int}}, "parameters": {"encoder": int, "decoder": int},
+        "card": {"method": str, "image_size": int, "patches": int, "visible": int, "token": int, "decoder_tokens": int},
+        "measurements": [{"frames": str, "pretraining": str, "seed": int, "objects": str, "episodes": [{"episode": str, "own_all": [float]}]}],
+    },
+    "straightness": {"measurements": [{"frames": str, "backbone": str, "seed": int, "fps": float, "dropped": int, "episodes": [{"episode": str, "degrees": float, "turns": int, "dropped": int}]}]},
+    "token_probe": {"measurements": [{"backbone": str, "seed": int, "target": str, "unit": str, "episodes": [{"episode": str, "value": float, "baseline": float, "n": int}]}]},  # what is where, clip by clip
+    "cloning": {  # how a head on a frozen backbone did, episode by episode; scores are 0 to 100: percent of success, or a return scaled
+        "config": {"task": str, "cameras": [str], "image_size": int, "backbones": {}, "accounts": {}, "recipe": {}, "seeds": [int], "rollouts": {"episodes": int, "first_seed": int, "horizon": int}},
+        "expert": {"demonstrations": int, "tries": int, "horizon": int, "score": float},
+        "measurements": [{"backbone": str, "pretraining": int, "camera": str, "seed": int, "checkpoint": str, "steps": int, "score": float,
+                          "episodes": [{"seed": int, "score": float, "length": int, "actions_sha256": HEX}]}],
+    },
 }
 _IDENTITY = {  # the fields that tell a kind's measurements apart
     "rollouts": ("seed", "checkpoint", "weights"), "baselines": ("policy",), "saliency": ("cell", "seed", "camera"), "probe": ("size", "source", "weights", "seed"),
     "keypoints": ("cell", "seed", "camera"), "latency": ("size", "sampler"), "parameters": ("variant",), "model card": ("map",), "scenes": ("task", "camera"),
-    "pretraining": ("seed",),
+    "pretraining": ("seed",), "reconstruction": ("frames", "pretraining", "seed"), "straightness": ("frames", "backbone", "seed"), "token_probe": ("backbone", "seed", "target"),
 }  # fmt: skip
 
 
@@ -94,7 +107,7 @@ def check_record(path, record) -> None:
     names = _IDENTITY[kind]
     _check_once(path, "measurements", f"({', '.join(names)})", [tuple(m[name] for name in names) for m in record["measurements"]])
     for i, m in enumerate(record["measurements"]):
-        keys = ("task", "seed") if kind in ("rollouts", "baselines") else ("episode",)  # of a suite, every task has every seed
+        keys = ("task", "seed") if kind in ("rollouts", "baselines", "cloning") else ("episode",)  # of a suite, every task has every seed
         named = [" ".join(str(e[key]) for key in keys if key in e) for e in m.get("episodes", [])]
         _check_once(path, f"measurements[{i}].episodes", keys[-1], named)
     if kind == "rollouts" and (measured := {m["seed"] for m in record["measurements"]}) != (seeds := set(record["config"]["seeds"])):
