@@ -56,6 +56,7 @@ _IDENTITY = {  # the fields that tell a kind's measurements apart
     "rollouts": ("seed", "checkpoint", "weights"), "baselines": ("policy",), "saliency": ("cell", "seed", "camera"), "probe": ("size", "source", "weights", "seed"),
     "keypoints": ("cell", "seed", "camera"), "latency": ("size", "sampler"), "parameters": ("variant",), "model card": ("map",), "scenes": ("task", "camera"),
     "pretraining": ("seed",), "reconstruction": ("frames", "pretraining", "seed"), "straightness": ("frames", "backbone", "seed"), "token_probe": ("backbone", "seed", "target"),
+    "cloning": ("backbone", "pretraining", "camera", "seed", "checkpoint"),
 }  # fmt: skip
 
 

@@ -32,7 +32,9 @@ def unit_of(claim: Claim) -> tuple[str, float, int]:
         return EXACT_UNITS.get(claim.measure, "ms" if claim.kind == "latency" else ""), 1.0, 1 if claim.measure != "dim" else 0
     if claim.measure == "entropy":
         return "entropy", 1.0, 3
-    return ("mm", 1.0, 1) if claim.kind == "probe" else ("points", 100.0, 1)
+    if claim.kind in ("straightness", "reconstruction"):
+        return {"straightness": "degrees", "reconstruction": "dB"}[claim.kind], 1.0, 1
+    return ("mm", 1.0, 1) if claim.kind == "probe" or claim.measure == "position" else ("points", 100.0, 1)
 
 
 def interval_text(v: Verdict, interval: tuple[float, float] | None) -> str:
@@ -57,7 +59,7 @@ def paper_text(claim: Claim) -> str:
     value = claim.paper.value
     if value is None:
         return "-"
-    unit = EXACT_UNITS.get(claim.measure, "points")
+    unit = EXACT_UNITS.get(claim.measure, "points") if claim.expects == "exact" else unit_of(claim)[0]
     return f"{value:{'' if unit == 'times' else '+'}.{0 if unit == 'times' else 1}f} {unit}" + (f" ({claim.paper.mark})" if claim.paper.mark != "paper" else "")
 
 # %% ../../nbs/results/90_ledger.ipynb #c007
@@ -125,7 +127,8 @@ def claims_markdown(profile: str, verdicts: Sequence[Verdict]) -> str:
 # %% ../../nbs/results/90_ledger.ipynb #c011
 SHADES = {"reproduced": "#009E73", "contradicted": "#D55E00", "inconclusive": "#6b6b6b"}  # Okabe and Ito
 _CLAIMED = {"more": "▸", "less": "◂", "equal": "=", "no less": "≥"}
-_TITLES = {"points": "difference, points", "entropy": "difference of saliency's entropy (0: one pixel, 1: everywhere)", "mm": "difference of the position's error, mm"}
+_TITLES = {"points": "difference, points", "entropy": "difference of saliency's entropy (0: one pixel, 1: everywhere)", "mm": "difference of the position's error, mm",
+           "degrees": "difference of the angle along the path, degrees", "dB": "gain over another scene's token, dB"}
 
 
 def draw_unit(axes, verdicts: Sequence[Verdict]) -> None:
