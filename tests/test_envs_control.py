@@ -97,13 +97,9 @@ def test_an_action_is_held():
     action = np.full(6, 0.5)
     assert four.step(action) == pytest.approx(sum(one.step(action) for _ in range(4)))
     assert np.array_equal(one.get_state()[:-1], four.get_state()[:-1]) and (one.steps, four.steps) == (1000, 250)
-    one.step(np.full(6, 0.2)), four.reset(1)
-    other = ControlEnv("cheetah_run", action_repeat=1)
-    other.reset(1)
-    assert other.step(np.full(6, 3.0)) == ControlEnv("cheetah_run", action_repeat=1).step(np.ones(6)) or True
-    other.reset(1), one.reset(1)
-    other.step(np.full(6, 3.0)), one.step(np.ones(6))
-    assert np.array_equal(one.get_state(), other.get_state()), "actions are clipped"
+    one.reset(1), four.reset(1)
+    one.step(np.ones(6)), one.step(np.ones(6)), one.step(np.ones(6)), one.step(np.ones(6)), four.step(np.full(6, 3.0))
+    assert np.array_equal(one.get_state()[:-1], four.get_state()[:-1]), "actions are clipped"
 
 
 def test_bad_input_gets_a_sentence(monkeypatch):
