@@ -53,11 +53,11 @@ class Extractor:
     batch: int = 64
     _encode: Callable | None = field(default=None, repr=False)
 
-    @torch.no_grad()
     def __call__(self, images: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N D"]:
         if self._encode is None:
-            self._encode = self.load()
-        parts = [self._encode(images[i : i + self.batch], self.device) for i in range(0, len(images), self.batch)]
+            self._encode = self.load()  # may train
+        with torch.no_grad():
+            parts = [self._encode(images[i : i + self.batch], self.device) for i in range(0, len(images), self.batch)]
         return torch.cat([p.float().flatten(1) for p in parts]).cpu().numpy()
 
 # %% ../../nbs/crobo/77_features.ipynb #c011
