@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from prism_repro.results.cloning import NETS, ablation_sheet, chosen, cloning_sheet, conditions, figure_cloning, mean_of, plays, scores, summarise
+from prism_repro.results.cloning import NETS, ablation_sheet, chosen, cloning_sheet, conditions, figure_cloning, mean_of, plays, scores, success_interval, summarise
 from prism_repro.results.figures import figure_bytes
 from prism_repro.results.sheets import to_csv, to_markdown, to_tex
 
@@ -29,6 +29,19 @@ def test_the_headline_is_the_last_checkpoint_and_the_best_is_each_runs_own():
 def test_one_backbone_speaks_for_itself_only():
     s = summarise(record({"a": {3: {"last": [0, 100, 100, 0]}}}), "a")
     assert s.over == NETS and s.low <= 50 <= s.high and s.episodes == 4
+
+
+def test_nought_of_four_is_not_nought_for_sure():
+    from prism_repro.results.statistics import wilson
+
+    s = summarise(record({"a": {0: {"last": [0, 0, 0, 0]}}}), "a")
+    assert (s.low, round(s.high, 3)) == (0, round(100 * wilson(0, 4)[1], 3)) and s.high > 40
+    one, copies = success_interval([[0], [100], [100]]), success_interval([[0] * 5, [100] * 5, [100] * 5])
+    assert np.allclose(one, np.multiply(100, wilson(2, 3)), atol=1e-3) and np.allclose(one, copies), "five runs that always agree are one"
+    free = success_interval([[0, 100, 100]] * 30)
+    assert np.allclose(free, np.multiply(100, wilson(60, 90)), atol=1e-3)
+    still = summarise(record({"a": {0: {"last": [0, 0]}, 1: {"last": [0, 0]}}}), "a")
+    assert still.low == 0 and still.high > 10, "two seeds without success have an interval, too"
 
 
 def test_no_number_of_the_kitchen_without_horizon_and_expert():
