@@ -104,6 +104,8 @@ def test_scores():
 
 
 def test_files(tmp_path):
+    write_toy_scenes(tmp_path / "two.hdf5", 4, length=2, colours=2)
+    assert load_scenes(tmp_path / "two.hdf5").colour_names == ["red", "green"]
     path = tmp_path / "frames.hdf5"
     write_toy_scenes(path, 6, length=4)
     scenes = load_scenes(path, every=2)

@@ -71,7 +71,7 @@ def test_weights_that_are_gone_are_trained_again_from_the_record(tmp_path):
 def test_a_checkpoint_and_a_policy(tmp_path):
     vit = build(VIT | {"method": "MAE"}).encoder
     safetensors.torch.save_file({n: x.clone() for n, x in vit.state_dict().items()}, tmp_path / "vit.safetensors")
-    config = dict(cameras=["agentview"], low_dim={}, image_size=36, crop_size=32, To=1, Tp=4, Ta=2, action_dim=2, encoder={"name": "PRISM", "width": 8}, unet=dict(down_dims=[8, 16], step_embed_dim=8, kernel_size=3, n_groups=4), objective={"name": "FM"})
+    config = dict(cameras=["agentview"], low_dim={}, image_size=36, crop_size=32, To=1, Tp=4, Ta=2, action_dim=2, encoder={"name": "PRISM", "width": 8, "stages": 3}, unet=dict(down_dims=[8, 16], step_embed_dim=8, kernel_size=3, n_groups=4), objective={"name": "FM"})
     policy = Policy.from_config(config, seed=0).eval()
     policy.save_pretrained(tmp_path / "work/x/seed_3/final")
     (tmp_path / "data/p/cells").mkdir(parents=True)

@@ -81,16 +81,16 @@ def write_toy_scenes(path, clips: int, length: int = 8, size: int = 32, seed: in
         file.attrs.update(source="toy scenes", fps=12.0, licence="MIT", recipe=json.dumps([clips, length, size, seed, colours]), shape_names='["disc", "square"]', colour_names=json.dumps(["red", "green", "blue", "yellow"][:colours]))
         for c in range(clips):
             rng = np.random.default_rng([seed, c])
-            K = int(rng.integers(1, 4))
+            K = min(int(rng.integers(1, 4)), colours)
             own, shapes, start, speed = rng.permutation(colours)[:K], rng.integers(0, 2, K), rng.uniform(0.15, 0.85, (K, 2)), rng.normal(0, 0.01, (K, 2))
             centre = start + np.arange(length)[:, None, None] * speed
             images, masks = np.full((length, size, size, 3), 190, np.uint8), np.zeros((length, size, size), np.uint8)
             for t in range(length):
-                for k in range(len(own)):
+                for k in range(K):
                     dx, dy = np.abs(x - centre[t, k, 0]), np.abs(y - centre[t, k, 1])
                     inside = np.hypot(dx, dy) < 0.12 if shapes[k] == 0 else np.maximum(dx, dy) < 0.11
                     images[t, inside], masks[t, inside] = palette[own[k]], k + 1
-            truth = dict(positions=np.concatenate([centre, np.zeros((length, len(own), 1))], 2).astype(np.float32), shapes=shapes[: len(own)], colours=own, masks=masks)
+            truth = dict(positions=np.concatenate([centre, np.zeros((length, K, 1))], 2).astype(np.float32), shapes=shapes, colours=own, masks=masks)
             for name, value in {f"clip_{c:04d}": images, **{f"truth/clip_{c:04d}/{k}": v for k, v in truth.items()}}.items():
                 file.create_dataset(name, data=value, track_times=False)
 
