@@ -241,7 +241,7 @@ def caption(profile: str, records: Mapping[str, dict | None], probe: dict | None
             continue
         m = record["measurements"]
         parts.append(f"{record['config']['frames']}{' (hollow)' if i else ''}: {max(len(x['episodes']) for x in m)} clips at {m[0]['fps']:g} frames/s; in brackets the steps that were dropped for want of motion, all seeds together.")
-    parts.append(f"Positions: {probe['clips']} other clips, a ridge regression, {probe['config']['folds']} folds." if probe else f"Positions: {NOT_RUN}.")
+    parts.append(f"Positions: {probe['clips']} clips of {probe['config']['frames']}, a ridge regression, {probe['config']['folds']} folds." if probe else f"Positions: {NOT_RUN}.")
     parts.append("Circles: 95 % over training seeds; diamonds: 95 % over clips, of these nets only. Paths: the number is the clip's angle in all dimensions; plane: the share of its variance that the picture holds. "
                  f"The paper quotes {STRAIGHTNESS['CroBo'].value:g}° for CroBo and {STRAIGHTNESS['DINOv2'].value:g}° for DINOv2, on other clips at an unknown rate: not to be compared with these.")
     return textwrap.fill(" ".join(parts), 172)
