@@ -100,8 +100,8 @@ class Run:
         return "-".join(map(str, astuple(self))).replace("/", "_")
 
 
-def measure(run: Run, extract: Extractor, env, path, recipe: Mapping, seeds: Sequence[int], horizon: int, work) -> list[dict]:
-    "Train a run's head and play the episodes of `seeds` with it after each checkpoint."
+def measure(run: Run, extract: Extractor, env, path, recipe: Mapping, seeds: Sequence[int], horizon: int, work, folder) -> list[dict]:
+    "Train a run's head and play the episodes of `seeds` with it after each checkpoint. Tokens are kept in `work`, the last head in `folder`."
     size = int(read_attrs(path)["image_size"])
     demos = read_demonstrations(path, cached_tokens(extract, extract.about, path, run.camera, work), recipe["low_dim"])
     heads, losses = clone(demos, recipe, run.seed, extract.device)
@@ -111,7 +111,7 @@ def measure(run: Run, extract: Extractor, env, path, recipe: Mapping, seeds: Seq
         checkpoint = "last" if step == max(heads) else f"step_{step:06d}"
         found.append(dict(backbone=run.backbone, pretraining=run.pretraining, camera=run.camera, seed=run.seed, checkpoint=checkpoint, steps=step, loss=round(loss, 8),
                           score=round(float(np.mean([e["score"] for e in episodes])), 6), episodes=episodes))
-    heads[max(heads)].save_pretrained(Path(work) / "heads" / run.name)
+    heads[max(heads)].save_pretrained(Path(folder) / "heads" / run.name)
     return found
 
 # %% ../../nbs/crobo/79_clone_rollouts.ipynb #c012
@@ -130,8 +130,8 @@ def _start(path: str, spec: dict, profile: str, root: str) -> None:
     _worker.update(env=open_env(attrs), extract=extractors(spec, profile, int(attrs["image_size"]), root=root), path=path)
 
 
-def _run(run: Run, recipe: dict, seeds: list[int], horizon: int, work: str) -> tuple[Run, list[dict]]:
-    return run, measure(run, _worker["extract"][run.backbone, run.pretraining], _worker["env"], _worker["path"], recipe, seeds, horizon, work)
+def _run(run: Run, recipe: dict, seeds: list[int], horizon: int, work: str, folder: str) -> tuple[Run, list[dict]]:
+    return run, measure(run, _worker["extract"][run.backbone, run.pretraining], _worker["env"], _worker["path"], recipe, seeds, horizon, work, folder)
 
 
 def cloned(
@@ -153,11 +153,11 @@ def cloned(
     done = {run: json.loads((folder / f"{run.name}.json").read_text()) for run in runs if (folder / f"{run.name}.json").is_file()}
     left = [run for run in runs if run not in done]
     for (name, number), camera in dict.fromkeys(((run.backbone, run.pretraining), run.camera) for run in left):
-        cached_tokens(extract[name, number], extract[name, number].about, path, camera, folder)  # once, before the processes part
+        cached_tokens(extract[name, number], extract[name, number].about, path, camera, work)  # once, before the processes part
     if left:
         start = (str(path), {k: dict(v) for k, v in spec.items()}, profile, str(root))
         with process_pool(min(len(left), workers or usable_cores()), _start, start) as pool:
-            jobs = [pool.submit(_run, run, recipe, seeds, rollouts["horizon"], str(folder)) for run in left]
+            jobs = [pool.submit(_run, run, recipe, seeds, rollouts["horizon"], str(work), str(folder)) for run in left]
             for job in tqdm(as_completed(jobs), total=len(jobs), desc=f"cloning {attrs['task']}", unit="run", disable=not progress):
                 run, done[run] = _keep(folder, *job.result())
     return [m for run in runs for m in done[run]]

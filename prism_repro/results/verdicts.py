@@ -168,7 +168,7 @@ def describe(claim: Claim, found: Sampled, stand_ins: dict[str, dict]) -> str:
     questions = [f"{case.split(', ')[0]} {views}" for case in found.cases for views in dict.fromkeys(t.views for t in claim.terms)]
     named = {q: stand_ins[q] for q in dict.fromkeys(questions) if q in stand_ins}
     texts = [f"{q} is {what['observations']}" + (f" ({what['note']})" if what.get("note") else "") for q, what in named.items()]
-    out = f"left out: {' and '.join(found.left_out)}" if len(found.left_out) <= 3 else f"left out: {len(found.left_out)} of {len(claim.cases)} cases"
+    out = f"left out: {' and '.join(found.left_out)}" if len(found.left_out) <= 3 else f"left out: {len(found.left_out)} of {len(claim.cases) or len(claim.tasks)} cases"
     parts = [" and ".join(found.cases), *texts, *([out] if found.left_out else []), *([] if found.paired else ["other episodes in each arm"])]
     return "; ".join(parts)
 
