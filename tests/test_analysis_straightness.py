@@ -61,4 +61,7 @@ def test_the_plane_holds_a_flat_path_and_does_not_mirror_at_random():
     drawn, share = plane(path)
     assert share == pytest.approx(1) and np.allclose(np.linalg.norm(np.diff(drawn, axis=0), axis=1), np.linalg.norm(np.diff(flat, axis=0), axis=1))
     assert (drawn[-1] >= drawn[0]).all() and np.allclose(plane(-path)[0], drawn) and plane(np.ones((5, 8)))[1] == 0
-    assert plane(np.array([[0.0], [1], [3]]))[0].shape == (3, 2)
+    assert plane(np.array([[0.0], [1], [3]]))[0].shape == (3, 2) and np.allclose(plane(path[::-1])[0], -drawn[::-1])
+    for _ in range(8):  # a principal direction has no sign of its own
+        walk = plane(rng.normal(size=(12, 30)).cumsum(0))[0]
+        assert (walk[-1] >= walk[0]).all()

@@ -6,7 +6,7 @@ import pytest
 
 from prism_repro.paper.crobo import STRAIGHTNESS
 from prism_repro.results.figures import figure_bytes
-from prism_repro.results.paths import NETS, SEEDS, answers, backbones, caption, degrees, difference, estimate, evidence_frames, figure_paths, judged, reading, what_is_where
+from prism_repro.results.paths import NETS, SEEDS, Estimate, answers, backbones, caption, degrees, difference, estimate, evidence_frames, figure_paths, judged, reading, what_is_where
 from prism_repro.results.sheets import to_csv, to_markdown, write_sheet
 
 
@@ -63,6 +63,8 @@ def test_straight_and_ignorant_is_named():
     assert reading(straight, probe, "random", "CroBo")["words"] == "more bent, knows positions worse"
     assert reading(None, None, "CroBo", "random")["words"] == "not run in degrees, not run in mm"
     assert judged(estimate({0: {"a": 1.0}}), "less", "more") == "undecided"
+    word = lambda low, high: judged(Estimate(0.0, low, high, SEEDS, 3, 3), "less", "more")
+    assert (word(-2.0, 1.0), word(-2.0, -1.0), word(1.0, 2.0)) == ("undecided", "less", "more")
 
 
 def test_the_figure_repeats_and_says_what_was_not_run():
