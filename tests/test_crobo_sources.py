@@ -75,6 +75,7 @@ def test_a_mix_has_the_training_clips_of_its_sets_and_their_truth_and_nothing_el
 
 def test_a_recipe_tells_settings_and_inputs_apart_but_not_places(tmp_path):
     recipe = lambda **changes: frame_recipe(resolve_source({"source": "solids"} | changes), tmp_path, "p")
+    assert resolve_source({"source": "mix", "sets": {"first": "a", "second": "b"}}) == {"source": "mix", "sets": ["a", "b"]}
     assert recipe() == recipe(clips=200) != recipe(clips=201) and json.loads(recipe())["settings"]["length"] == 16
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

@@ -55,6 +55,8 @@ def resolve_source(settings: Mapping) -> dict:
     full = {"source": source} | known | given
     if missing := [k for k, v in full.items() if v is ...]:
         raise ValueError(f"Frames from {source!r} need {', '.join(missing)}: add it to the parameter file.")
+    if isinstance(full.get("sets"), Mapping):  # a parameter file may name them, {first: solids, second: lift}
+        full["sets"] = list(full["sets"].values())
     for name in ("clips", "length", "size", "every", "episodes"):
         value = full.get(name)
         if name in full and value is not None and (not isinstance(value, int) or value < 1):
@@ -146,10 +148,12 @@ def _folder(s: Mapping, about: dict) -> Iterator[SourceClip]:
 
 
 def _mix(s: Mapping, about: dict, paths: Mapping[str, Path]) -> Iterator[SourceClip]:
-    sizes = {name: Frames.load(path, "train", memory=0).images.shape[1:3] for name, path in paths.items()}
+    sizes, rates = {}, []
+    for name, path in paths.items():
+        with h5py.File(path) as file:
+            sizes[name] = next(file[key].shape[1:3] for key in file if key != "truth")
     if len(set(sizes.values())) > 1:
         raise ValueError(f"The sets of a mix have frames of different sizes, {sizes}. Draw them at one size.")
-    rates = []
     for name, path in paths.items():
         with h5py.File(path) as file:
             rates.append(float(file.attrs["fps"]))
