@@ -123,6 +123,18 @@ def test_bad_input_gets_a_sentence(monkeypatch):
         ControlEnv("reacher_easy")
 
 
+def test_what_the_finger_feels_belongs_to_the_state():
+    env, other, rng = ControlEnv("finger_spin"), ControlEnv("finger_spin"), np.random.default_rng(0)
+    env.reset(0)
+    for _ in range(env.steps):
+        env.step(rng.uniform(-1, 1, 2))
+        if env.low_dim()["touch"].sum() > 0.1:
+            break
+    other.set_state(env.get_state())
+    felt = env.low_dim()["touch"]
+    assert felt.sum() > 0.1 and np.array_equal(other.low_dim()["touch"], felt)
+
+
 def test_the_target_belongs_to_the_state():
     env = ControlEnv("reacher_easy")
     env.reset(1)
