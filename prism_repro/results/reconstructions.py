@@ -187,7 +187,7 @@ def _picture(figure: Figure, image: np.ndarray, x: float, y: float, side: float)
 def _note(profile: str, found: Sequence[tuple[Mapping, Mapping]]) -> str:
     "Say what is shown, how it was chosen, and what flatters it."
     record = found[0][0]
-    over = {line.over for one, _ in found for line in lines(one)}
+    over = {"training seeds" if "seeds" in line.over else "clips (these nets only)" for one, _ in found for line in lines(one)}
     note = f"Profile {profile}" + (f" ({SMOKE})" if profile == "quick" else "") + f". Held-out frames, {record['config']['samples']['n']} samples a set; shown are those with most object patches to paint, in the sample and its stranger, "
     note += f"whatever their errors; training seed {record['config']['seeds'][0]}. Visible patches are pasted in and do not count. 95 % intervals over {' or '.join(sorted(over))}."
     if any(one["config"]["model"].get("normalize_pixels") for one, _ in found):
@@ -243,10 +243,11 @@ def figure_crobo(profile: str, found: tuple[Mapping, Mapping] | None, name: str 
 def _parts(axes, card: Mapping, upper: float, lower: float, side: float) -> None:
     "Draw encoders, tokens, decoder and the arrows between them."
     e, d = card["encoder"], card["decoder"]
+    layers = lambda part: f"{part['depth']} layer" + "s" * (part["depth"] != 1)
     for y in (upper, lower):
         arrow(axes, (1.38, y + side / 2), (1.72, y + side / 2))
         arrow(axes, (2.98, y + side / 2), (3.3, y + side / 2))
-        box(axes, 3.9, y + side / 2, 1.15, 0.95, f"encoder\nViT, {e['depth']} layers\n{e['heads']} heads, {e['dim']} wide\n{count_text(e['parameters'])}", QUIET)
+        box(axes, 3.9, y + side / 2, 1.15, 0.95, f"encoder\nViT, {layers(e)}\n{e['heads']} heads, {e['dim']} wide\n{count_text(e['parameters'])}", QUIET)
     arrow(axes, (0.75, upper - 0.02), (0.75, lower + side + 0.2), PURPLE)
     arrow(axes, (3.9, upper + 0.1), (3.9, lower + side - 0.1), GREY)
     arrow(axes, (3.9, lower + side - 0.1), (3.9, upper + 0.1), GREY)
@@ -259,7 +260,7 @@ def _parts(axes, card: Mapping, upper: float, lower: float, side: float) -> None
     arrow(axes, (4.94, upper + side / 2), (5.75, middle + 0.72), PURPLE)
     arrow(axes, (4.94, lower + side / 2), (5.75, middle - 0.2), PINK)
     arrow(axes, (5.95, middle), (6.25, middle))
-    box(axes, 6.95, middle, 1.3, 1.1, f"decoder\n{d['depth']} layers\n{d['heads']} heads, {d['dim']} wide\n{count_text(d['parameters'])}", QUIET)
+    box(axes, 6.95, middle, 1.3, 1.1, f"decoder\n{layers(d)}\n{d['heads']} heads, {d['dim']} wide\n{count_text(d['parameters'])}", QUIET)
     arrow(axes, (7.62, middle), (8.22, middle))
 
 
