@@ -60,6 +60,15 @@ def test_dvc_resolves_templates_of_every_kind_the_same(tmp_path):
     assert found[0].cmd == "render lift --size 84" and [s.name for s in found[-3:]] == ["seed@a", "seed@b", "tables@table_9"]
 
 
+def test_a_section_that_a_profile_does_not_have_is_empty(tmp_path):
+    house(tmp_path, PIPELINE | {"more": {"foreach": "${more}", "do": {"cmd": "x ${key}"}}})
+    with pytest.raises(ValueError, match="more"):
+        stages(tmp_path, "quick")
+    text = (tmp_path / "dvc.yaml").read_text()
+    (tmp_path / "dvc.yaml").write_text("vars: [grid.json, {more: {}, cells: {}}]\n" + text)
+    assert [s.name for s in stages(tmp_path, "quick") if s.name.startswith(("more", "cell"))] == ["cell@one"]
+
+
 def test_upstream_is_in_order_and_complete(tmp_path):
     found = stages(house(tmp_path), "quick")
     names = lambda stage: [s.name for s in upstream(found, stage)]

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..profiles import read_profile
+from ..profiles import merge, read_profile
 
 LIMIT = 250  # stages a profile: `dvc repro` with nothing to do has to answer in seconds
 
@@ -103,7 +103,10 @@ def stages(
     root, found = Path(root), []
     params = read_profile(root, profile)
     home = root / params["params_file"] if "params_file" in params else root / "params.yaml"
-    for name, template in yaml.safe_load((root / "dvc.yaml").read_bytes())["stages"].items():
+    pipeline = yaml.safe_load((root / "dvc.yaml").read_bytes())
+    for unsaid in (row for row in pipeline.get("vars", []) if isinstance(row, dict)):
+        params = merge(unsaid, params)
+    for name, template in pipeline["stages"].items():
         if "foreach" not in template:
             found.append(resolve(template, name, params, root, home.parent))
             continue
