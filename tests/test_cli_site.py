@@ -213,12 +213,12 @@ def with_report(tmp_path_factory):
     for name in ("table_1", "figure_lift", "figure_saliency"):
         shutil.copyfile(root / "nbs/table_1.ipynb", root / f"nbs/results/{name}.ipynb")
     shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
-    for profile in ("heads", "lift"):
+    for profile in ("lite", "lift"):
         for name in ("results", "figures", "profiles"):
             shutil.copytree(ROOT / name / profile, root / name / profile, symlinks=True, ignore=shutil.ignore_patterns("report.*"))
         claim = {"id": "a", "where": "Table 1", "sentence": "A claim.", "verdict": "inconclusive", "estimate": 0.01, "factor": 100, "interval": [-0.03, 0.6], "bootstrap": [-0.02, 0.04], "expected": "equal"}
         (root / f"results/{profile}/claims.json").write_text(json.dumps({"claims": [claim]}))
-    for profile, other in (("heads", "lift"), ("lift", "heads")):
+    for profile, other in (("lite", "lift"), ("lift", "lite")):
         write_report(root, profile, stages(root, profile), yaml.safe_load((root / f"profiles/{profile}/params.yaml").read_text()), [other], pdf=False)
     return build_site(root, root.parent / "site")
 
@@ -226,8 +226,8 @@ def with_report(tmp_path_factory):
 def test_a_site_lists_its_reports(with_report):
     assert check_site(with_report) == []
     front = (with_report / "index.html").read_text()
-    assert 'href="report/heads.html"' in front and 'href="report/lift.html"' in front
-    text = (with_report / "report/heads.html").read_text()
+    assert 'href="report/lite.html"' in front and 'href="report/lift.html"' in front
+    text = (with_report / "report/lite.html").read_text()
     assert 'href="../results/table_1.html"' in text and 'href="../index.html"' in text and "figure_keypoints.html" not in text
 
 
@@ -240,7 +240,7 @@ def test_a_report_reads_well_in_a_browser(with_report, browser, width, theme):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
     try:
         with served(with_report) as address:
-            for profile in ("heads", "lift"):
+            for profile in ("lite", "lift"):
                 browser.get(f"{address}/report/{profile}.html")
                 images = browser.execute_script(IMAGES)
                 assert len(images) >= 4 and all(complete and wide > 0 for complete, wide in images), (profile, images)
@@ -262,7 +262,7 @@ def test_a_report_reads_well_in_a_browser(with_report, browser, width, theme):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_film_strips_play_when_asked_to(with_report, browser):
-    browser.get((with_report / "report/heads.html").as_uri())
+    browser.get((with_report / "report/lite.html").as_uri())
     playing = "return [...document.querySelectorAll('.film img')].map(i => getComputedStyle(i).animationName)"
     before = set(browser.execute_script(playing))
     browser.execute_script("document.querySelector('.play input').click()")

@@ -92,7 +92,7 @@ def test_defaults_are_those_of_the_classes():
             code_defaults(module, "Nothing")
 
 
-@pytest.mark.parametrize("profile", ["heads", "lift", "tasks"])
+@pytest.mark.parametrize("profile", ["lite", "lift", "tasks"])
 def test_real_profiles_make_all_five_tables(profile, tmp_path):
     params = read_profile(ROOT, profile)
     for number in range(8, 13):

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def found():
-    "The committed record of six policies on wide Lift."
-    return read_saliency(ROOT, "heads", {"Lift": "saliency-lift_wide", "Can": "saliency-can"})
+    "The committed record of five policies on wide Lift."
+    return read_saliency(ROOT, "lite", {"Lift": "saliency-lift_wide", "Can": "saliency-can"})
 
 
 def test_panels_are_the_records_own_maps(found):
@@ -40,7 +40,7 @@ def test_what_a_profile_lacks_says_not_run(found):
     assert found["Can"] is None
     counts = {name: [sum(p.picture is None for p in panels) for _, panels in grid(name, found)] for name in FIGURES}
     assert counts["figure_2"] == [0, 5, 5] and counts["figure_3"] == [4] * 6 and counts["figure_9"] == [0, 0, 4, 4, 4, 4] and sum(counts["figure_7"]) == 20
-    words = [t.get_text() for a in figure_overlays("heads", "figure_2", found).axes for t in a.texts]
+    words = [t.get_text() for a in figure_overlays("lite", "figure_2", found).axes for t in a.texts]
     assert words.count("not run") == 10
     with pytest.raises(KeyError, match="figure_4 shows no saliency"):
         grid("figure_4", found)
@@ -48,18 +48,18 @@ def test_what_a_profile_lacks_says_not_run(found):
 
 @pytest.mark.parametrize("name", ["figure_2", "figure_9"])
 def test_same_records_same_bytes(found, name):
-    assert figure_bytes(figure_overlays("heads", name, found), "svg") == figure_bytes(figure_overlays("heads", name, found), "svg")
+    assert figure_bytes(figure_overlays("lite", name, found), "svg") == figure_bytes(figure_overlays("lite", name, found), "svg")
 
 
 def test_a_damaged_or_foreign_record_stops_the_figure(tmp_path):
-    folder = tmp_path / "results/heads/records"
+    folder = tmp_path / "results/lite/records"
     folder.mkdir(parents=True)
     for kind in ("json", "npz"):
-        shutil.copy(ROOT / f"results/heads/records/saliency-lift_wide.{kind}", folder)
-    shutil.copy(ROOT / "results/heads/records/probe-lift_wide.json", folder)
-    assert read_saliency(tmp_path, "heads", {"Lift": "saliency-lift_wide"})["Lift"]
+        shutil.copy(ROOT / f"results/lite/records/saliency-lift_wide.{kind}", folder)
+    shutil.copy(ROOT / "results/lite/records/probe-lift_wide.json", folder)
+    assert read_saliency(tmp_path, "lite", {"Lift": "saliency-lift_wide"})["Lift"]
     with pytest.raises(RecordError, match="kind should be saliency"):
-        read_saliency(tmp_path, "heads", {"Lift": "probe-lift_wide"})
+        read_saliency(tmp_path, "lite", {"Lift": "probe-lift_wide"})
     (folder / "saliency-lift_wide.npz").write_bytes(b"x")
     with pytest.raises(RecordError, match="sha256"):
-        read_saliency(tmp_path, "heads", {"Lift": "saliency-lift_wide"})
+        read_saliency(tmp_path, "lite", {"Lift": "saliency-lift_wide"})

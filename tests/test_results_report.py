@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    "The committed results of profiles heads and lift, in a folder of their own, with their pages."
+    "The committed results of profiles lite and lift, in a folder of their own, with their pages."
     root = tmp_path_factory.mktemp("repository")
-    for name in ("results/heads", "results/lift", "figures/heads", "figures/lift", "nbs/results"):
+    for name in ("results/lite", "results/lift", "figures/lite", "figures/lift", "nbs/results"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("report.*"))
-    for name in ("profiles/heads/params.yaml", "profiles/heads/grid.json", "profiles/lift/params.yaml", "profiles/lift/grid.json", "settings.ini", "dvc.yaml"):
+    for name in ("profiles/lite/params.yaml", "profiles/lite/grid.json", "profiles/lift/params.yaml", "profiles/lift/grid.json", "settings.ini", "dvc.yaml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
-    for profile, others in (("heads", ["lift"]), ("lift", ["heads"])):
+    for profile, others in (("lite", ["lift"]), ("lift", ["lite"])):
         params = read_profile(root, profile)
         write_report(root, profile, stages(root, profile), params, others, pdf=False)
     return root
@@ -36,8 +36,8 @@ def local(text):
 
 
 def test_the_page_has_every_table_figure_record_and_machine(repository):
-    text = (repository / "results/heads/report.html").read_text()
-    for file in [*(repository / "results/heads/tables").iterdir(), *(repository / "figures/heads").iterdir(), *(repository / "results/heads/records").glob("*fm.json")]:
+    text = (repository / "results/lite/report.html").read_text()
+    for file in [*(repository / "results/lite/tables").iterdir(), *(repository / "figures/lite").iterdir(), *(repository / "results/lite/records").glob("*fm.json")]:
         assert any(link.endswith(file.name) for link in local(text)), file.name
     assert text.count("<video") == 1 and text.count('class="film"') == 10 and "Linux x86_64, 2 cores" in text and len(text) < 3_000_000
     assert not re.search(r'(?:src|poster)="(?!data:)', text) and "<script" not in text
@@ -53,19 +53,19 @@ def test_every_link_of_a_page_leads_to_a_file(repository):
 def test_a_deleted_record_is_said_to_be_missing(repository, tmp_path):
     root = shutil.copytree(repository, tmp_path / "r")
     for end in (".json", ".npz", ".machine.json"):
-        (root / f"results/heads/records/lift_wide-prism-fm{end}").unlink()
-    params = read_profile(root, "heads")
-    text = build_page(root, "heads", stages(root, "heads"), params)
+        (root / f"results/lite/records/lift_wide-prism-fm{end}").unlink()
+    params = read_profile(root, "lite")
+    text = build_page(root, "lite", stages(root, "lite"), params)
     assert "<li>cell: lift_wide-prism-fm</li>" in text and "12 of 13" in text
-    assert "Every record that this profile asks for is there" in (root / "results/heads/report.html").read_text()
+    assert "Every record that this profile asks for is there" in (root / "results/lite/report.html").read_text()
 
 
 def test_a_page_published_twice_and_its_links(repository, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/table_1.html").write_text("<h1>Table 1</h1>")
     for _ in range(2):
-        assert publish(repository, tmp_path) == ["heads", "lift"]
-    text = (tmp_path / "report/heads.html").read_text()
+        assert publish(repository, tmp_path) == ["lite", "lift"]
+    text = (tmp_path / "report/lite.html").read_text()
     assert 'href="lift.html"' in text and 'href="../results/table_1.html"' in text and "figure_lift.html" not in text  # that page is not on this site
     for page in (tmp_path / "report").glob("*.html"):
         for link in local(page.read_text()):
@@ -88,4 +88,4 @@ def test_names_for_readers():
     names = {"table_1": "Table 1", "table_probe-lift_wide": "Probe, lift wide", "figure_4": "Figure 4", "claims": "Claims"}
     for name, text in names.items():
         assert what(Artefact(name, name.partition("_")[0], {}, "", ())) == text
-    assert about(ROOT, "profiles/heads/params.yaml").startswith("Every pooling head and PRISM")
+    assert about(ROOT, "profiles/lite/params.yaml").startswith("Two CPU cores, two hours")
