@@ -117,4 +117,4 @@ def test_two_hundred_and_fifty_cells_take_seconds(tmp_path):
         leave(root, cell)
     started = time.process_time()
     found = plan(root, "tiny", device="cpu")
-    assert time.process_time() - started < 5 and len(report(found).splitlines()) > 250 and sum(row.state == "valid" for row in found.rows) == 120
+    assert time.process_time() - started < 5 and len(report(found).splitlines()) > 250 and sum(row.state == "valid" for row in found.rows) == 100

@@ -21,6 +21,7 @@ def stage(deps, outs):
 def test_only_stages_that_read_records_and_write_none_are_rebuilt():
     table = ["results/p/tables/t.md"]
     assert reads_records(stage(["nbs/results/t.ipynb", "prism_repro/results", "results/p/records"], table), "p")
+    assert reads_records(stage(["nbs/results/table_8.ipynb", "prism_repro/training"], table), "p")  # the values in force
     assert not reads_records(stage(["nbs/pipeline/parameters.ipynb", "prism_repro/policies"], ["results/p/records/parameters.json"]), "p")  # it measures
     assert not reads_records(stage(["nbs/x.ipynb", "results/p/records", "data/p/cells"], table), "p")  # it asks a trained policy
 

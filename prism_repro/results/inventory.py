@@ -50,9 +50,9 @@ def records_made(stages: Sequence) -> dict[str, str]:
 
 
 def reads_records(stage, profile: str) -> bool:
-    "Tell whether a stage is built from records alone: it depends on some, on notebooks and on the package, and writes tables, figures or claims."
+    "Tell whether a stage is built from records and parameters alone: nothing else but notebooks and the package goes in, and tables, figures or claims come out."
     inside = all(dep.startswith(("nbs/", "prism_repro/", f"results/{profile}/", "results/")) or dep == "prism_repro" for dep in stage.deps)
-    return inside and any(dep.startswith("results/") for dep in stage.deps) and not any("/records" in out or out.startswith("data/") for out in stage.outs)
+    return inside and not any("/records" in out or out.startswith("data/") for out in stage.outs)
 
 
 def artefacts(
