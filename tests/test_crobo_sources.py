@@ -103,6 +103,7 @@ def test_observations_become_clips_of_one_camera(tmp_path):
     about, settings = {}, resolve_source({"source": "observations", "observations": "lift", "every": 4, "clips": 3})
     found = list(source_clips(settings, tmp_path, "p", about))
     assert [c.images.shape for c in found] == [(3, 8, 8, 3)] * 3 and [int(c.images[0, 0, 0, 0]) for c in found] == [0, 10, 20] and about["fps"] == 5.0
+    assert next(source_clips(settings | {"size": 4}, tmp_path, "p", {})).images.shape == (3, 4, 4, 3)
     with pytest.raises(ValueError, match="demo_0: there is no camera 'front'; there are agentview"):
         list(source_clips(settings | {"camera": "front"}, tmp_path, "p", {}))
     assert json.loads(frame_recipe(settings, tmp_path, "p"))["read"] == {"lift": "abc"}

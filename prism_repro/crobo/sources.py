@@ -16,14 +16,14 @@ import h5py
 import numpy as np
 from jaxtyping import UInt8
 
-from .frames import Frames, read_folder, split_clips
+from .frames import Frames, read_folder, rescale, split_clips
 from ..files import atomic, file_hash
 from ..hashes import code_hash, to_text
 
 FORMAT = 1  # of the files below; part of every recipe
 SOURCES = {  # settings and what they are unless given; ... has to be given
     "solids": {"setting": "hard", "changes": {}, "clips": 200, "length": 16, "size": 64, "first_seed": 0, "fast": True},
-    "observations": {"observations": ..., "camera": "agentview", "every": 4, "clips": None},
+    "observations": {"observations": ..., "camera": "agentview", "every": 4, "clips": None, "size": None},
     "kitchen": {"tasks": ..., "camera": "left_cap2", "every": 2, "episodes": 10, "size": 64, "first_seed": 20_000, "fast": True, "thin": 0.1},
     "control": {"tasks": ..., "camera": None, "every": 2, "length": 48, "episodes": 10, "size": 64, "first_seed": 20_000, "fast": True},
     "folder": {"folder": ..., "size": 64, "every": 1, "length": None, "square": False, "fps": 25.0, "licence": "unknown"},
@@ -88,7 +88,8 @@ def _observations(s: Mapping, about: dict, path: Path) -> Iterator[SourceClip]:
             if images is None:
                 have = [key.removesuffix("_image") for key in file["data"][name]["obs"] if key.endswith("_image")]
                 raise ValueError(f"{path}, {name}: there is no camera {s['camera']!r}; there are {', '.join(have) or 'no images'}. Choose one of them.")
-            yield SourceClip(images[:: s["every"]], f"{s['observations']} {name} {s['camera']}")
+            kept = images[:: s["every"]]
+            yield SourceClip(np.stack([rescale(image, s["size"]) for image in kept]) if s["size"] else kept, f"{s['observations']} {name} {s['camera']}")
 
 
 def _kitchen(s: Mapping, about: dict) -> Iterator[SourceClip]:
