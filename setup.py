@@ -25,6 +25,6 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require=extras,
     entry_points={"console_scripts": cfg["console_scripts"].split()},
-    package_data={cfg["lib_name"]: ["assets/*", "assets/weights/*/*", "assets/control/*"]},
+    package_data={cfg["lib_name"]: ["assets/*", "assets/weights/*/*", "assets/control/*", "assets/video/*"]},
     include_package_data=True,
 )
