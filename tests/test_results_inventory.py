@@ -43,7 +43,7 @@ def test_numbers_come_in_the_claims_unit_and_half_filled_entries_pass(tmp_path):
     (tmp_path / "results/p/claims.json").write_text(json.dumps({"claims": [full, {"id": "b", "sentence": "t", "verdict": "not run", "estimate": "?", "paper": None}]}))
     a, b = read_claims(tmp_path, "p")
     assert (a.estimate, a.intervals, a.expects, a.ours, a.where) == (-10.0, (("90 % over seeds", -20.0, 0.0),), "equal", True, "")
-    assert b.estimate is None and b.intervals == () and b.p is None and read_claims(tmp_path, "q") == []
+    assert b.estimate is None and b.intervals == () and b.p is None and read_claims(tmp_path, "q") == read_claims(tmp_path, "p", "crobo_claims") == []
 
 
 def test_real_records_with_costs_and_films(tmp_path):

@@ -127,9 +127,9 @@ def _verdict(row: Mapping) -> Verdict:
                    _scaled((row.get("paper") or {}).get("value"), 1.0), len(row.get("seeds") or []), _scaled(row.get("p_holm"), 1.0), bool(row.get("ours")))
 
 
-def read_claims(root, profile: str) -> list[Verdict]:
-    "Read a profile's verdicts; [] when it has none. Raises ValueError for a file that is not a ledger and for an unknown verdict."
-    path = Path(root) / "results" / profile / "claims.json"
+def read_claims(root, profile: str, ledger: str = "claims") -> list[Verdict]:
+    "Read one ledger of a profile; [] when it has none. Raises ValueError for a file that is not a ledger and for an unknown verdict."
+    path = Path(root) / "results" / profile / f"{ledger}.json"
     if not path.is_file():
         return []
     try:
