@@ -47,8 +47,21 @@ def test_degrees_answers_and_decibels_are_found_clip_by_clip():
     records = {"x": trained("CroBo"), "s": clips("straightness", frames="f"), "p": clips("token_probe", target="position", unit="mm")}
     for id in ("straight-random", "position-random"):
         found = collect_crobo(CLAIMS[id], {}, records)
-        assert found.seeds == (0, 1) and float(found.samples[0][0].mean()) == -10.0 and found.episodes == 2
+        assert found.seeds == (0, 1) and float(found.samples[0][0].mean()) == -10.0 and found.episodes == 2 and found.cells[1:] == ("CroBo", "random")
     with pytest.raises(NotRun, match="no token_probe record"):
         collect_crobo(CLAIMS["identity-random"], {}, records)
     picture = dict(kind="reconstruction", cell="q", config=dict(model=dict(method="CroBo")), measurements=[dict(frames="f", pretraining="x", seed=0, episodes=[dict(episode="c0", own_objects=[None, 0.1], other_objects=[None, 1.0])])])
     assert np.isclose(collect_crobo(CLAIMS["token-used"], {}, {"q": picture}).samples[0][0][0], 10.0)
+
+
+def test_claims_that_share_a_record_are_corrected_one_by_one():
+    "One record holds every backbone: two comparisons within it are two, and a corrected p-value is never smaller than the raw one."
+    from prism_repro.results.verdicts import evaluate
+
+    specs, rng = {"a": {"pretraining": "x"}, "r": {"random": "x"}, "m": {"pretraining": "y"}}, np.random.default_rng(0)
+    rows = [dict(backbone=b, seed=s, target="position", unit="mm", episodes=[dict(episode=f"c{i}", value=float(v)) for i, v in enumerate(rng.normal(at, 2, 30))])
+            for b, at in (("a", 100), ("r", 110), ("m", 101)) for s in range(4)]  # fmt: skip
+    records = {"x": trained("CroBo"), "y": trained("MAE", mask_ratio=0.75), "p": dict(kind="token_probe", cell="p", config=dict(backbones=specs), measurements=rows)}
+    found = {v.claim.id: v for v in evaluate(list(CLAIMS.values()), {}, records, decide=["position-random", "position-mae"], samples=collect_crobo, n=200)}
+    first, second = found["position-random"], found["position-mae"]
+    assert first.p < 0.05 and first.adjusted >= first.p and second.adjusted >= second.p and first.adjusted != second.adjusted and not second.same

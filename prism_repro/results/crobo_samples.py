@@ -86,7 +86,7 @@ def cloning_samples(claim: Claim, records: Mapping[str, Mapping], partial: bool 
     left_out = tuple(task for task in claim.tasks if not any(case.startswith(task) for case in cases))
     if not cases or (left_out and not partial):
         raise NotRun(f"no cloning record of {', '.join(left_out)} has {' and '.join(dict.fromkeys(t.encoder for t in claim.terms))}")
-    return assemble(cases, counted=set(claim.tasks) <= set(KITCHEN), left_out=left_out, cells=tuple(used))
+    return assemble(cases, counted=set(claim.tasks) <= set(KITCHEN), left_out=left_out, cells=(*used, *(t.encoder for t in claim.terms)))
 
 # %% ../../nbs/results/93_crobo_samples.ipynb #c009
 TARGETS = {"position": ("position",), "identity": ("colours", "shapes", "pairs")}  # of a token probe, by a claim's measure
@@ -110,7 +110,7 @@ def clip_samples(claim: Claim, records: Mapping[str, Mapping]) -> Sampled:
             cases[record["cell"]] = arms
     if not cases:
         raise NotRun(f"no {claim.kind} record has {' and '.join(dict.fromkeys(t.encoder for t in claim.terms))}")
-    return assemble(cases, counted=False, cells=tuple(cases))
+    return assemble(cases, counted=False, cells=(*cases, *(t.encoder for t in claim.terms)))
 
 
 def gain_arm(record: Mapping, frames: str) -> Arm:
@@ -135,7 +135,7 @@ def reconstruction_samples(claim: Claim, records: Mapping[str, Mapping]) -> Samp
                 cases[f"{record['cell']}, {frames}"] = [(claim.terms[0].weight, rows)]
     if not cases:
         raise NotRun("no reconstruction record has hidden patches of objects")
-    return assemble(cases, counted=False, cells=tuple(cases))
+    return assemble(cases, counted=False, cells=(*cases, *(t.encoder for t in claim.terms)))
 
 
 def collect_crobo(claim: Claim, cells, records: Mapping[str, Mapping], partial: bool = False) -> Sampled:
