@@ -192,7 +192,7 @@ def figure_paths(
         height = 1.75 + 0.26 * len(names) + (1.6 if shown else 0)
         figure = Figure(figsize=(9, height))
         bottom, top = (0.8 + (1.6 if shown else 0)) / height, 1 - 0.5 / height
-        left, right = (figure.add_axes((x, bottom, 0.31, top - bottom)) for x in (0.2, 0.62))
+        left, right = (figure.add_axes((x, bottom, 0.29, top - bottom)) for x in (0.24, 0.65))
         for i, record in enumerate(r for r in records.values() if r):
             draw_rows(left, names, {n: estimate(degrees(record, n)) for n in backbones(record)}, 0.18 * i, solid=i == 0)
         known = {n: estimate(s) for n in backbones(probe) if (s := answers(probe, n, "position"))}
