@@ -145,21 +145,21 @@ def test_ctrl_c_says_how_to_go_on(pretend, monkeypatch):
 
 
 def test_a_stage_is_interrupted_when_its_time_is_up(tmp_path):
-    code = "import time\ntry:\n    print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted')"
+    code = "import time\ntry:\n    print('up', flush=True); time.sleep(3600)\nexcept KeyboardInterrupt:\n    print('interrupted')"
     assert execute(Stage("x", f"{sys.executable} -c \"{code}\"", (), ()), tmp_path, tmp_path / "log", seconds=3) is None
     assert (tmp_path / "log").read_text().split() == ["up", "interrupted"]
 
 
 def test_a_stage_that_does_not_listen_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "GRACE", 0.5)
-    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(3600)"
     started = time.monotonic()
     assert execute(Stage("x", f"{sys.executable} -c '{code}'", (), ()), tmp_path, tmp_path / "log", seconds=2) is None and time.monotonic() - started < 20
 
 
 def test_ctrl_c_ends_the_stage_too(tmp_path):
     note = tmp_path / "pid"
-    stage = Stage("x", f"{sys.executable} -c 'import os, time; open(\"{note}\", \"w\").write(str(os.getpid())); time.sleep(60)'", (), ())
+    stage = Stage("x", f"{sys.executable} -c 'import os, time; open(\"{note}\", \"w\").write(str(os.getpid())); time.sleep(3600)'", (), ())
     threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         execute(stage, tmp_path, tmp_path / "log", seconds=30)
