@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -189,9 +188,8 @@ def test_a_finished_run_is_returned_at_once(uninterrupted):
     def must_not_build(config):
         raise AssertionError("a policy was built")
 
-    start = time.perf_counter()
     assert tiny(uninterrupted, build=must_not_build) == uninterrupted / "final"
-    assert time.perf_counter() - start < 0.5 and before == {p: p.stat().st_mtime_ns for p in uninterrupted.rglob("*")}
+    assert before == {p: p.stat().st_mtime_ns for p in uninterrupted.rglob("*")}
 
 
 @pytest.mark.parametrize("finished", [True, False])
