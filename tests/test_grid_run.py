@@ -144,10 +144,19 @@ def test_ctrl_c_says_how_to_go_on(pretend, monkeypatch):
     assert run(root, "tiny", say=lines.append) == 130 and "goes on where it stopped" in lines[-1] and "3 cells are left" in lines[-1]
 
 
-def test_a_stage_is_interrupted_when_its_time_is_up(tmp_path):
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "background"])
+def ctrl_c(request):
+    "Ctrl-C as in a terminal, and as in what a script has started with `&`."
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_stage_is_interrupted_when_its_time_is_up(tmp_path, ctrl_c):
     code = "import time\ntry:\n    print('up', flush=True); time.sleep(3600)\nexcept KeyboardInterrupt:\n    print('interrupted')"
     assert execute(Stage("x", f"{sys.executable} -c \"{code}\"", (), ()), tmp_path, tmp_path / "log", seconds=3) is None
     assert (tmp_path / "log").read_text().split() == ["up", "interrupted"]
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
 
 
 def test_a_stage_that_does_not_listen_is_ended(tmp_path, monkeypatch):
@@ -157,7 +166,8 @@ def test_a_stage_that_does_not_listen_is_ended(tmp_path, monkeypatch):
     assert execute(Stage("x", f"{sys.executable} -c '{code}'", (), ()), tmp_path, tmp_path / "log", seconds=2) is None and time.monotonic() - started < 20
 
 
-def test_ctrl_c_ends_the_stage_too(tmp_path):
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler], indirect=True)
+def test_ctrl_c_ends_the_stage_too(tmp_path, ctrl_c):
     note = tmp_path / "pid"
     stage = Stage("x", f"{sys.executable} -c 'import os, time; open(\"{note}\", \"w\").write(str(os.getpid())); time.sleep(3600)'", (), ())
     threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
