@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from prism_repro.results.statistics import cluster_bootstrap, pool, wilson
+from prism_repro.results.statistics import by_episode, cluster_bootstrap, independent, pool, shared_wilson, wilson
 
 
 def record_of(*measurements, seeds=(0,)):
@@ -33,6 +33,41 @@ def test_headline_reads_the_last_ema_checkpoint_only():
     record = record_of((0, "last", "ema", [1, 0]), (0, "last", "raw", [1, 1]), (0, "step_10", "ema", [1, 1]))
     assert (pool(record).k, pool(record).n, pool(record).std, pool(record).checkpoints) == (1, 2, None, 2)
     assert pool(record, "max").k == 2 and pool(record, "max").optimistic and not pool(record).optimistic
+
+
+def test_seeds_that_agree_on_every_episode_are_worth_one_seed():
+    plays = [1] * 15 + [0] * 25
+    record = record_of(*((s, "last", "ema", plays) for s in range(6)), seeds=range(6))
+    pooled = pool(record)
+    assert (pooled.k, pooled.n, independent(pooled.episodes.values())) == (90, 240, 40)
+    assert np.allclose(pooled.interval, wilson(15, 40)) and pool(record_of((0, "last", "ema", plays))).interval == wilson(15, 40)
+
+
+def test_independent_results_are_worth_nearly_all_of_them():
+    plays = np.random.default_rng(0).random((6, 40)) < 0.4
+    pooled = pool(record_of(*((s, "last", "ema", row) for s, row in enumerate(plays)), seeds=range(6)))
+    assert independent(pooled.episodes.values()) > 190 and np.allclose(pooled.interval, wilson(pooled.k, 240), atol=0.01)
+    alone = record_of(*((s, "last", "ema", row) for s, row in enumerate(plays)), seeds=range(6))
+    for m in alone["measurements"]:
+        for e in m["episodes"]:
+            e["seed"] += 100 * m["seed"]  # each training seed plays its own episodes
+    assert pool(alone).interval == wilson(pool(alone).k, 240)
+
+
+def test_the_number_of_independent_trials_keeps_its_bounds():
+    assert independent([[1, 1], [0, 0], [1, 0]]) == 3 and independent([[1, 0]] * 30) == 60, "perfectly balanced episodes are worth no more than all trials"
+    assert independent([[0] * 6] * 40) == independent([[1] * 6] * 40) == 40 and independent([[1, 0, 1]]) == 1
+    assert shared_wilson([[0] * 6] * 40)[0] == 0 and np.isclose(shared_wilson([[0] * 6] * 40)[1], wilson(0, 40)[1])
+    groups = [[1, 1, 0], [1], [0, 0], [1, 0]]  # episodes that not every network played: 4 of 8, deviations 1/2, 1/2, -1, 0
+    assert math.isclose(independent(groups), min(8, max(4, 0.25 / (4 / 3 * 1.5 / 64))))
+    with pytest.raises(ValueError, match="have no success rate"):
+        shared_wilson([])
+
+
+def test_episodes_of_two_tasks_are_two():
+    episodes = lambda task: [dict(seed=1, success=True)] if task is None else [dict(seed=1, success=True, task=task)]
+    assert by_episode([dict(episodes=episodes("a")), dict(episodes=episodes("b"))]) == {("a", 1): [True], ("b", 1): [True]}
+    assert by_episode([dict(episodes=episodes(None))] * 2, "lift") == {("lift", 1): [True, True]}
 
 
 def test_a_seed_without_a_last_checkpoint_is_an_error():
