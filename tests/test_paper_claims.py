@@ -3,7 +3,7 @@
 
 import pytest
 
-from prism_repro.paper.claims import EXPECTED, KINDS, Claim, Term, against, all_claims
+from prism_repro.paper.claims import EXPECTED, KINDS, Claim, Term, against, all_claims, printed_over, printed_rates
 from prism_repro.paper.experiments import ENCODERS, all_entries
 
 
@@ -31,3 +31,24 @@ def test_a_claim_of_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="Claim x: kind 'guess'"):
         Claim("x", "Table 1", "A guess.", "guess", "more")
     assert against("A", "B", "C") == (Term(1.0, "A"), Term(-0.5, "B"), Term(-0.5, "C"))
+
+
+def test_the_papers_value_is_of_the_cases_that_were_compared():
+    claims = {c.id: c for c in all_claims()}
+    over = lambda id, *cases: (printed_over(claims[id], cases)[0].value, printed_over(claims[id], cases)[1])
+    assert over("shuffle-sample", ("Lift", "FM")) == (-34.0, "") and over("shuffle-left", ("Lift", "FM")) == (65.0, "") and over("prism-simple-dp", ("Lift", "DP")) == (-0.3, "")
+    assert over("head-avgpool", ("Lift", "FM")) == (2.7, "Lift, Can and Square under FM") and over("head-avgpool", *((t, "FM") for t in ("Lift", "Can", "Square"))) == (2.7, "")
+    assert over("head-nopool", ("Lift", "FM"), ("Can", "DP")) == (16.0, "Lift, Can and Square under FM and DP")
+    assert over("shuffle-sample", ("Lift", "MF")) == (round((65 + 2 + 51) / 3 - 91.6, 1), "Lift, Can and Square under MF")
+    value, said = printed_over(claims["shuffle-sample"], [("Lift", "FM")])
+    assert value.mark == "inferred" and value.source == "Table 2, FM, Lift; Table 4, FM, Base., Lift"
+
+
+def test_the_papers_value_stays_where_it_cannot_be_taken_again():
+    claims = {c.id: c for c in all_claims()}
+    assert printed_over(claims["head-avgpool"], claims["head-avgpool"].cases) == (claims["head-avgpool"].paper, "") == printed_over(claims["head-avgpool"], [])
+    assert printed_over(claims["tdca"], [("ToolHang", "FM")])[0].value is None
+    lost = Claim("x", "here", "A beats B.", "success", "more", against("TDCA", "SSPool"), paper=claims["head-avgpool"].paper)
+    assert printed_over(lost, [("Lift", "FM")]) == (lost.paper, "all 3 cases")
+    single, means = printed_rates()
+    assert means["Can 2V-84", "SSPool", "DP"].value == 89.7 and ("Can 2V-84", "AvgPool", "DP") not in single

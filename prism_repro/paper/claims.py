@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['KINDS', 'EXPECTED', 'MARGIN', 'HARD', 'LOW', 'LISTS', 'Term', 'Claim', 'against', 'derived', 'head_claims',
            'shuffle_claims', 'compression_claims', 'prism_claims', 'component_claims', 'multiscale_claims',
-           'saliency_claims', 'deployment_claims', 'probe_claims', 'our_claims', 'all_claims']
+           'saliency_claims', 'deployment_claims', 'probe_claims', 'our_claims', 'all_claims', 'printed_rates',
+           'printed_over']
 
 # %% ../../nbs/paper/03_claims.ipynb #c003
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .experiments import SHUFFLES
+from .experiments import SHUFFLES, all_entries
 from .tables import OBJECTIVES, TASKS, Printed
 
 # %% ../../nbs/paper/03_claims.ipynb #c005
@@ -213,7 +215,7 @@ def our_claims() -> list[Claim]:
     ]
     times = {"FM-10": ("chunk", "Ten steps of flow matching answer while the chunk before is executed."), "MF-1": ("step", "MeanFlow answers within one control step of 50 ms."),
              "DDPM-100": ("late", "A hundred steps of diffusion do not answer while the chunk before is executed.")}  # fmt: skip
-    note = "19 of 20 chunks, networks of the paper's size, on the machine that the record names"
+    note = "19 of 20 chunks, of twenty or more that were timed; networks of the paper's size, on the machine that the record names"
     return found + [Claim(f"latency-{sampler.lower()}", "ours, 20 Hz", sentence, "latency", "exact", measure=f"{sampler} {limit}", paper=unknown, note=note, ours=True)
                     for sampler, (limit, sentence) in times.items()]  # fmt: skip
 
@@ -224,3 +226,35 @@ LISTS = (head_claims, shuffle_claims, compression_claims, prism_claims, componen
 def all_claims() -> list[Claim]:
     "List every claim, in the paper's order; ours last."
     return [claim for claims in LISTS for claim in claims()]
+
+# %% ../../nbs/paper/03_claims.ipynb #c028
+def printed_rates() -> tuple[dict[tuple, Printed], dict[tuple, Printed]]:
+    "Collect the printed rates, (question, encoder, objective) -> percent: those of one task, and the means over Lift, Can and Square."
+    single, means = {}, {}
+    for e in (e for e in all_entries() if e.paper.value is not None):
+        for question in e.questions:
+            (single if len(e.tasks) == 1 else means).setdefault((question, e.encoder, e.objective), e.paper)
+    for (question, encoder, objective), rate in [*single.items()]:
+        task, views = question.rsplit(" ", 1)
+        rates = [single.get((f"{t} {views}", encoder, objective)) for t in TASKS]
+        if task in TASKS and all(rates):
+            mean = Printed(sum(r.value for r in rates) / len(TASKS), "inferred", rate.source.rsplit(", ", 1)[0])
+            means.setdefault((question, encoder, objective), mean)
+    return single, means
+
+# %% ../../nbs/paper/03_claims.ipynb #c031
+def printed_over(
+    claim: Claim,
+    cases: Sequence[tuple[str, str]],  # (task, objective): those that were compared
+) -> tuple[Printed, str]:
+    "Find the paper's value of a claim's contrast over some of its cases; the second says over what else it is, '' when over just these."
+    if claim.paper.value is None or not cases or set(cases) == set(claim.cases):
+        return claim.paper, ""
+    whole = all((task, objective) in cases for _, objective in cases for task in claim.tasks)
+    names = f"{', '.join(TASKS[:-1])} and {TASKS[-1]} under {' and '.join(dict.fromkeys(objective for _, objective in cases))}"
+    for rates, over in zip(printed_rates(), ("", "" if whole else names)):
+        arms = [arm for case in cases for arm in claim.arms(*case)]
+        if all(arm in rates for _, arm in arms):
+            value = sum(weight * rates[arm].value for weight, arm in arms) / len(cases)
+            return derived(round(value, 1), "; ".join(dict.fromkeys(rates[arm].source for _, arm in arms))), over
+    return claim.paper, f"all {len(claim.cases)} cases"
