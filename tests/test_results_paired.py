@@ -1,10 +1,13 @@
 """Tests of nbs/results/81_paired.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
+from itertools import product
+
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from prism_repro.results.paired import beyond, holm, mcnemar, percentile_interval, seed_differences, standard_error, t_interval, t_test, tost, two_level_bootstrap
+from prism_repro.results.paired import beyond, holm, percentile_interval, seed_differences, sign_flip, standard_error, t_interval, t_test, these_nets, tost, two_level_bootstrap
 
 
 def test_a_bootstrap_repeats_and_pairs_the_arms():
@@ -45,4 +48,25 @@ def test_holm_is_monotone_and_never_below_the_raw():
 
 def test_blocks_add_up():
     assert np.allclose(seed_differences([[np.array([1.0, 0.0]), np.array([0.5])], [np.array([0.25])]]), [1.0, 0.25])
-    assert mcnemar(np.array([1, -1, -1])).second == 2
+
+
+@pytest.mark.parametrize("first, second", [(8, 1), (3, 3), (0, 5), (12, 20)])
+def test_one_training_seed_gets_mcnemars_exact_test(first, second):
+    found = these_nets([[np.array([1.0] * first + [0.0] * 7), np.array([-0.5] * second)]])
+    assert (found.first, found.second) == (first, second) and np.isclose(found.p, binomtest(first, first + second).pvalue)
+    again = these_nets([[np.array([1.0] * first + [0.0] * 7), np.array([-0.5] * second)]] * 6)
+    assert (again.first, again.second) == (6 * first, 6 * second) and np.isclose(again.p, found.p), "six seeds that agree know no more than one"
+
+
+def test_a_sign_flip_counts_every_signing():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        totals = rng.integers(-6, 7, 9)
+        sums = [abs(np.dot(totals, signs)) for signs in product((-1, 1), repeat=9)]
+        assert np.isclose(sign_flip(totals.tolist()), np.mean(np.array(sums) >= abs(totals.sum())))
+    assert sign_flip([]) == 1.0 and sign_flip([6] * 40) == 2 / 2**40
+
+
+def test_seeds_on_other_episodes_are_refused():
+    with pytest.raises(ValueError, match="not the same ones"):
+        these_nets([[np.zeros(4)], [np.zeros(5)]])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Samples', 'seed_differences', 'standard_error', 't_interval', 't_test', 'two_level_bootstrap', 'percentile_interval',
-           'tost', 'beyond', 'holm', 'Nets', 'mcnemar']
+           'tost', 'beyond', 'holm', 'sign_flip', 'Nets', 'these_nets']
 
 # %% ../../nbs/results/81_paired.ipynb #c003
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import binomtest
 from scipy.stats import t as student
 
 Samples = Sequence[Sequence[np.ndarray]]  # training seed -> block -> one number an episode
@@ -79,20 +78,29 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 # %% ../../nbs/results/81_paired.ipynb #c030
+def sign_flip(totals: Sequence[int]) -> float:
+    "Test whether whole numbers, one an episode, are as likely negative as positive: the exact two-sided p-value over all ways to sign them; 1 when all are 0."
+    sizes = [abs(int(total)) for total in totals if total]
+    ways = np.ones(1)  # ways[i]: the chance of the sum i - middle
+    for size in sizes:
+        ways = 0.5 * (np.pad(ways, (2 * size, 0)) + np.pad(ways, (0, 2 * size)))
+    sums = np.arange(len(ways)) - sum(sizes)
+    return min(1.0, float(ways[np.abs(sums) >= abs(int(sum(totals)))].sum()))
+
+
 @dataclass(frozen=True)
 class Nets:
-    "Episodes that only the first, or only the second arm solved, and McNemar's exact p-value. Of these nets only."
+    "How often only the first, or only the second arm solved an episode, over all training seeds, and the sign-flip test's p-value over episodes. Of these nets only."
 
     first: int
     second: int
-
-    @property
-    def p(self) -> float:
-        "The exact two-sided p-value; 1 when the arms agree in every episode."
-        return float(binomtest(self.first, self.first + self.second).pvalue) if self.first + self.second else 1.0
+    p: float
 
 
-def mcnemar(differences: np.ndarray) -> Nets:
-    "Count the episodes that one of two arms solved alone; `differences` has +1, 0 or -1 an episode."
-    d = np.asarray(differences)
-    return Nets(int((d > 0).sum()), int((d < 0).sum()))
+def these_nets(samples: Samples) -> Nets:
+    "Compare two arms over the episodes that they and all training seeds share: samples above 0 where only the first arm solved one. Raises ValueError for seeds with different numbers of episodes."
+    shapes = {tuple(len(block) for block in blocks) for blocks in samples}
+    if len(shapes) != 1:
+        raise ValueError(f"The training seeds played {' or '.join(map(str, sorted(shapes)))} episodes a block, and so not the same ones. Evaluate all of them on the same episodes.")
+    d = np.array([np.sign(np.concatenate(blocks)) for blocks in samples], int)  # seed x episode
+    return Nets(int((d > 0).sum()), int((d < 0).sum()), sign_flip(d.sum(0).tolist()))
