@@ -10,7 +10,7 @@ import yaml
 
 from prism_repro.paper.claims import Claim, Term, against, all_claims
 from prism_repro.results.layouts import RecordError
-from prism_repro.results.samples import NotRun, assemble, cells_of, collect, probe_rows, read_evidence, read_grid, rollouts, saliency_value, stand_ins_of
+from prism_repro.results.samples import NotRun, Sampled, assemble, by_unit, cells_of, collect, probe_rows, read_evidence, read_grid, rollouts, saliency_value, stand_ins_of
 
 
 HARD = ("ToolHang 1V-84",)
@@ -96,7 +96,32 @@ def test_a_suites_tasks_share_episode_seeds():
 def test_cases_weigh_the_same_and_one_episode_has_its_worth():
     rows = {0: {"a": 1.0, "b": 0.0}}
     found = assemble({"one": [(1.0, rows)], "two": [(1.0, {0: {"a": 1.0}})]}, counted=True)
-    assert [list(b) for b in found.samples[0]] == [[0.5, 0.0], [0.5]] and found.resolution == 0.5 and found.episodes == 3
+    assert [list(b) for b in found.samples[0]] == [[0.5, 0.0], [0.5]] and found.resolution == 0.5 and found.episodes == found.values == 3
+    assert [list(b) for b in by_unit(found)[0]] == [[0.5, 0.0], [0.5]] and found.levels == ((0.5,), (1.0,)), "the same name in another case is another episode"
+
+
+def test_questions_about_one_picture_are_one_unit():
+    row = {f"{question} block_{i}": float(i) for question in ("colours", "shapes", "pairs") for i in range(4)}
+    found = assemble({"token_probe": [(1.0, {0: row, 1: row})], "token_probe-easy": [(1.0, {0: row, 1: row})]}, counted=False)
+    assert (found.episodes, found.values) == (8, 24) and [len(b) for b in by_unit(found)[0]] == [4, 4]
+    assert np.allclose([b.mean() for b in by_unit(found)[0]], [b.mean() for b in found.samples[0]])
+
+
+def test_the_same_initial_states_under_two_objectives_are_drawn_together():
+    records, cells = two(), dict(CELLS)
+    for (question, encoder, _), cell in CELLS.items():
+        cells[question, encoder, "DP"] = name = cell.replace("fm", "dp")
+        records[name] = {**deepcopy(records[cell]), "cell": name}
+        records[name]["config"]["objective"] = {"name": "DP"}
+    found = collect(replace(CLAIM, objectives=("FM", "DP")), cells, records)
+    assert (found.episodes, found.values, len(found.cases)) == (3, 6, 2) and [len(b) for b in found.samples[0]] == [3, 3]
+    assert [list(b) for b in by_unit(found)[0]] == [[1.0, 0.0, 0.0]] and found.paired
+
+
+def test_arms_on_other_episodes_stay_blocks_of_their_own():
+    found = collect(CLAIM, CELLS, two(first=200000))
+    assert [len(b) for b in by_unit(found)[0]] == [3, 3] and np.allclose(found.levels, [[5 / 6, 2 / 6]])
+    assert by_unit(Sampled([[np.ones(3)]], (0,), 3, 0.0, ("x",)))[0][0].sum() == 3.0, "without names each number stands for itself"
 
 
 def saliency_record(seeds=(0, 1)):
@@ -112,6 +137,8 @@ def test_saliency_averages_cameras_and_skips_what_was_not_seen():
     found = collect(claim, CELLS, {"saliency": record})
     assert found.cases == ("ToolHang, FM, front", "ToolHang, FM, hand") and found.resolution == 0.0
     assert np.isclose(sum(b.mean() for b in found.samples[1]), 0.1) and [len(b) for b in found.samples[0]] == [2, 3]
+    assert (found.episodes, found.values) == (3, 5) and [len(b) for b in by_unit(found)[0]] == [3], "two cameras, one demonstration"
+    assert np.allclose([sum(b.mean() for b in row) for row in by_unit(found)], 0.1)
     assert saliency_value({"share_object": 0.1, "share_gripper": 0.2}, "share_task") == pytest.approx(0.3) and saliency_value({"share_object": None, "share_gripper": None}, "share_task") is None
     with pytest.raises(NotRun, match="no saliency record has all of"):
         collect(claim, CELLS, two())

@@ -21,7 +21,7 @@ from .sheets import NOT_RUN, millions, tex_escape
 
 # %% ../../nbs/results/87_parameters.ipynb #c004
 BASE = "Base"  # the variant that the others are compared with
-CLOSE = 2.0  # points: readings this near to the printed number count as candidates
+CLOSE = 2.0  # points: readings this near to the printed number agree with it; the verdict wants all of them to
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def parameter_notes(record: dict | None) -> list[str]:
         + (f" ({'; '.join(map(str, close))})." if close else ".")
         + (f" Of all variants in the table the nearest is {any_near}, {any_near.distance:.1f} points off, and is no PRISM." if any_near.variant != near.variant else ""),
         "Not identifiable: which stages have a refine block and of what form, the keypoints of a stage, the length of the output, the attention's size, cameras and UNet "
-        "are open in the text, and some of them, alone, can be set so that the count meets the printed number.",
+        "are open in the text, and some of them, alone, can be set so that the count meets the printed number. The nearest reading therefore reproduces nothing.",
     ]
 
 # %% ../../nbs/results/87_parameters.ipynb #c011
