@@ -6,8 +6,7 @@ import pytest
 
 from prism_repro.paper.crobo import STRAIGHTNESS
 from prism_repro.results.figures import figure_bytes
-from prism_repro.results.paths import NETS, SEEDS, Estimate, answers, backbones, caption, degrees, difference, estimate, evidence_frames, figure_paths, judged, reading, what_is_where
-from prism_repro.results.sheets import to_csv, to_markdown, write_sheet
+from prism_repro.results.paths import NETS, SEEDS, Estimate, answers, backbones, caption, degrees, difference, estimate, evidence_frames, figure_paths, judged, reading
 
 
 def paths_record(levels, seeds=2, clips=6):
@@ -87,16 +86,19 @@ def test_the_paper_s_degrees_are_quoted_as_of_other_clips_and_drawn_nowhere():
     assert not values & {STRAIGHTNESS["CroBo"].value, STRAIGHTNESS["DINOv2"].value}
 
 
-def test_the_table_has_masks_baselines_and_gaps(tmp_path):
-    probe = probe_record({"CroBo": 50, "CroBo, mask 75 %": 60}, seen=4)
-    sheet = what_is_where("p", probe, paths_record({"CroBo": 70}), masks={"75 %": "CroBo, mask 75 %", "90 %": "CroBo", "95 %": "CroBo, mask 95 %"})
-    assert [row[0] for row in sheet.rows] == ["blind: the commonest answer", "CroBo", "mask 75 %: CroBo, mask 75 %", "mask 90 %: CroBo", "mask 95 %: CroBo, mask 95 %"]
-    assert sheet.rows[1][2:] == sheet.rows[3][2:] and sheet.rows[4][1:] == ["-", *["not run"] * 5] and sheet.rows[0][2] == "100.0" and sheet.rows[2][-1] == "not run"
-    assert "**Flattered**: up to 4 of the clips" in to_markdown(sheet) and "Not asked, for want of clips: shapes: box" in to_markdown(sheet)
-    assert len({len(line.split(",")) for line in to_csv(sheet).replace('"mask 75 %: CroBo, mask 75 %"', "x").replace('"mask 95 %: CroBo, mask 95 %"', "x").splitlines()}) == 1
-    first = [p.read_bytes() for p in write_sheet(tmp_path, "p", sheet)]
-    assert first == [p.read_bytes() for p in write_sheet(tmp_path, "p", sheet)]
-    assert what_is_where("quick", None).rows == [["CroBo", "-", *["not run"] * 5]] and "smoke run" in what_is_where("quick", None).caption
+def test_a_method_has_one_colour_in_every_figure():
+    from prism_repro.results.cloning import COLOURS, colour_of
+
+    figure = figure_paths("p", {"solids": paths_record({"CroBo": 70, "MAE": 80, "CroBo, mask 75 %": 75, "MAE's patches": 77, "random": 90})}, None)
+    drawn = [line.get_color() for line in figure.axes[0].lines if line.get_marker() in ("o", "D")]
+    assert drawn == [COLOURS["CroBo"], COLOURS["MAE"], COLOURS["CroBo"], COLOURS["MAE"], colour_of("random")]
+
+
+def test_records_are_named_by_one_by_several_or_by_their_kind(tmp_path, monkeypatch):
+    import prism_repro.results.paths as paths
+
+    monkeypatch.setattr(paths, "read_evidence", lambda root, profile: {"a": dict(kind="straightness"), "b": dict(kind="token_probe"), "c": dict(kind="straightness")})
+    assert paths.named(tmp_path, "p", "straightness") == ["a", "c"] and paths.named(tmp_path, "p", "straightness", "x") == ["x"] and paths.named(tmp_path, "p", "straightness", ["c", "y"]) == ["c", "y"]
 
 
 def test_frames_of_nothing(tmp_path):
