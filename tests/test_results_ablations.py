@@ -7,10 +7,11 @@ import pytest
 
 from prism_repro.hashes import config_hash
 from prism_repro.paper.experiments import ENCODERS, all_entries
-from prism_repro.results.ablations import Point, curve, figure_4, figure_5, peak, policy_millions, row_label, scale_steps
+from prism_repro.results.ablations import curve, figure_4, figure_5, peak, policy_millions, row_label, scale_steps
 from prism_repro.results.comparisons import read_table
 from prism_repro.results.figures import figure_bytes
 from prism_repro.results.records import record_path, write_record
+from prism_repro.results.statistics import shared_wilson
 
 ZERO = "0" * 64
 STAND_INS = {"Lift 2V-84": dict(task="lift", observations="lift"), "Can 2V-84": dict(task="can", observations="can"), "ToolHang 1V-84": dict(task="square", observations="square_42", note="few pixels")}
@@ -41,7 +42,7 @@ def test_a_curve_by_hand():
     ms = [measured(s, steps, k, last=steps == 30) for steps, ks in ((20, (7, 5)), (10, (1, 2)), (30, (5, 7))) for s, k in enumerate(ks)]
     ms += [measured(0, 25, 10), measured(0, 30, 10, weights="raw")]  # one seed alone; other weights
     points = curve(dict(config=dict(seeds=[0, 1]), measurements=ms))
-    assert points == [Point(10, 3, 20), Point(20, 12, 20), Point(30, 12, 20)] and peak(points) == points[1]
+    assert [(p.steps, p.k, p.n) for p in points] == [(10, 3, 20), (20, 12, 20), (30, 12, 20)] and peak(points) is points[1]
     assert points[0].rate == 0.15 and points[0].interval[0] < 0.15 < points[0].interval[1]
 
 
@@ -52,9 +53,22 @@ def test_figure_4_says_final_peak_and_not_run(tmp_path):
     made_up(tmp_path, "square_42-prism-fm", "square", "PRISM", [measured(s, 20, 9, last=True) for s in (0, 1)])
     comparison = read_table(tmp_path, "lite", "figure_4", entries, STAND_INS)
     text = texts(figure_4(comparison))
-    assert "Base.: final 40.0 % [21.9, 61.3], 8/20\n    peak 60.0 % at step 10" in text and "(PRISM): final 90.0 %" in text and "one checkpoint evaluated" in text
+    assert "Base.: final 40.0 % [16.8, 68.7], 8/20\n    peak 60.0 % at step 10" in text and "(PRISM): final 90.0 %" in text and "one checkpoint evaluated" in text
     assert text.count("not run") == 2 and "+ MS-SS: not run" in text and "Base. at 240 px: not run" in text and "ToolHang -> square_42 (ours)" in text and "2 training seeds" in text
-    assert row_label(comparison.rows[1]) == "+ MS-SS: not run" and "optimistic" in text
+    assert row_label(comparison.rows[1]) == "+ MS-SS: not run" and "optimistic" in text and "these networks only" in text and "set aside for legibility" in text
+
+
+def test_one_checkpoint_each_is_drawn_side_by_side(tmp_path):
+    entries = planned("figure_4")
+    for cell, encoder in (("square_42-sspool-fm", "SSPool"), ("square_42-prism-fm", "PRISM")):
+        made_up(tmp_path, cell, "square", encoder, [measured(s, 900, 6, last=True) for s in (0, 1)])
+    axes = figure_4(read_table(tmp_path, "lite", "figure_4", entries, STAND_INS)).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["Base.\n900 steps", "+ MS-SS + TDCA\n(PRISM)\n900 steps"], "no axis of steps on which dots would seem to stand at others"
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == [[0], [1]] and all(line.get_transform() != axes.transAxes for line in dots)
+    bars = [line.get_ydata() for line in axes.lines if line.get_marker() != "o"]
+    alone = shared_wilson([[1]] * 6 + [[0]] * 4)
+    assert all(math.isclose(low, 100 * alone[0]) and math.isclose(high, 100 * alone[1]) for low, high in bars), "two seeds that agree are one"
 
 
 def test_figure_5_by_hand(tmp_path):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TITLES', 'LABELS', 'HEADER', 'COLUMNS', 'missing_text', 'rate_text', 'points', 'gap_text', 'printed_text',
            'task_text', 'between', 'shown', 'part_numbers', 'numbers', 'footnotes', 'suite_notes', 'seed_notes',
-           'setting_notes', 'notes_of', 'comparison_sheet', 'glance', 'headline', 'said', 'findings']
+           'episode_notes', 'setting_notes', 'notes_of', 'comparison_sheet', 'glance', 'headline', 'said', 'findings']
 
 # %% ../../nbs/results/82_side_by_side.ipynb #c003
 import statistics
@@ -96,7 +96,7 @@ def shown(comparison: Comparison, row: Row, marks: dict[tuple, str]) -> list[str
 
 # %% ../../nbs/results/82_side_by_side.ipynb #c009
 COLUMNS = (
-    "table", "row", "column", "kind", "task", "stand_in", "cell", "training_seed", "status", "dim", "encoder_parameters", "policy_parameters", "successes", "episodes", "rate", "low", "high",
+    "table", "row", "column", "kind", "task", "stand_in", "cell", "training_seed", "status", "dim", "encoder_parameters", "policy_parameters", "successes", "episodes", "independent_episodes", "rate", "low", "high",
     "training_seeds", "seed_std", "best_rate_optimistic", "paper_percent", "paper_std", "paper_mark", "paper_source", "against", "gap", "gap_low", "gap_high", "paper_gap_points", "paper_gap_mark",
 )  # fmt: skip
 
@@ -107,7 +107,7 @@ def part_numbers(part: Part) -> list[dict]:
         return [dict(kind="task", cell=part.cell, status=NOT_RUN)]
     rate, p = rate_of(part.record), part.record["parameters"]
     whole = dict(kind="task", cell=part.cell, status="run", dim=p["dim"], encoder_parameters=p["encoder"], policy_parameters=p["policy"], successes=rate.k, episodes=rate.n, rate=rate.rate)
-    whole |= dict(low=rate.low, high=rate.high, training_seeds=len(rate.per_seed), seed_std=rate.std, best_rate_optimistic=rate.best)
+    whole |= dict(independent_episodes=rate.independent, low=rate.low, high=rate.high, training_seeds=len(rate.per_seed), seed_std=rate.std, best_rate_optimistic=rate.best)
     seeds = [dict(kind="seed", cell=part.cell, training_seed=seed, rate=r) for seed, r in rate.per_seed.items()]
     return [whole, *seeds, *(dict(kind=f"of the suite: {task}", cell=part.cell, successes=k, episodes=n, rate=k / n) for task, (k, n) in suite_rates(part.record).items())]
 
@@ -118,7 +118,7 @@ def numbers(comparison: Comparison, row: Row) -> list[dict]:
     place = dict(table=comparison.table, row=line.row, column=line.column)
     whole = dict(kind="number" if len(line.entries) == 1 else "mean", task=", ".join(dict.fromkeys(p.task for p in row.parts)), status="run" if rate else missing_text(row))
     if rate:
-        whole |= dict(successes=rate.k, episodes=rate.n, rate=rate.rate, low=rate.low, high=rate.high, training_seeds=len(rate.per_seed) or None, seed_std=rate.std, best_rate_optimistic=rate.best)
+        whole |= dict(successes=rate.k, episodes=rate.n, independent_episodes=rate.independent, rate=rate.rate, low=rate.low, high=rate.high, training_seeds=len(rate.per_seed) or None, seed_std=rate.std, best_rate_optimistic=rate.best)
     whole |= dict(paper_percent=line.paper.value, paper_std=line.entries[0].std if len(line.entries) == 1 else None, paper_mark=line.paper.mark, paper_source=line.paper.source)
     if line.against:
         whole |= dict(against=line.against, paper_gap_points=line.gain.value, paper_gap_mark=line.gain.mark)
@@ -156,6 +156,15 @@ def seed_notes(comparison: Comparison) -> list[str]:
     return [f"**{' or '.join(map(str, counts))} training seeds**: too few for a verdict on methods, which takes 4."]
 
 
+def episode_notes(comparison: Comparison) -> list[str]:
+    "Say what a record's n are worth where several training seeds played the same episodes."
+    found = [rate for record in comparison.records.values() if len((rate := rate_of(record)).episodes) < rate.n]
+    if not found:
+        return []
+    distinct, every, worth = between(len(r.episodes) for r in found), between(r.n for r in found), between(round(r.independent) for r in found)
+    return [f"Training seeds play the same episodes: the {every} results behind a rate come from {distinct} episodes and are worth {worth} independent ones."]
+
+
 def setting_notes(comparison: Comparison) -> list[str]:
     "Name what stands in for the paper's settings, which settings the profile has nothing for, and the objectives as they were run."
     rows, used = comparison.rows, comparison.stand_ins
@@ -172,9 +181,9 @@ def notes_of(comparison: Comparison) -> list[str]:
     "Say what the numbers mean and what they do not."
     robot = ["Tasks in simulation stand in for the robot's; no definition of the paper's two tasks is public, and its robot's numbers cannot be measured here."]
     return [
-        *unequal_settings(comparison.rows), *seed_notes(comparison), *(robot if comparison.table == "table_7" else []), *setting_notes(comparison), *suite_notes(comparison),
-        "Ours: last checkpoint, EMA weights, episodes (k/n) pooled over training seeds; the rule was fixed before the run. [95 %]: Wilson's interval, of means and gaps by square and add; it covers the luck of episodes "
-        "for these nets, not the luck of training. Std: sample deviation of the seeds' rates, in points. Best: each seed's best checkpoint, chosen by its own result, so optimistic; a dash where one was evaluated.",
+        *unequal_settings(comparison.rows), *seed_notes(comparison), *(robot if comparison.table == "table_7" else []), *setting_notes(comparison), *suite_notes(comparison), *episode_notes(comparison),
+        "Ours: last checkpoint, EMA weights, results (k/n) pooled over training seeds; the rule was fixed before the run. [95 %], of rates and of gaps: these networks only. It covers the luck of episodes, not the luck of training: "
+        "Wilson's interval, episodes that training seeds share counted once; of means and gaps by square and add, with the luck that their rates share. Std: sample deviation of the seeds' rates, in points. Best: each seed's best checkpoint, chosen by its own result, so optimistic; a dash where one was evaluated.",
         "Dim: visual features per camera and frame. Encoder, Policy: parameters of all cameras' encoders, and of everything. Paper's numbers in parentheses are worked out here from printed ones; unknown: our text of the paper lacks them. "
         "The paper's demonstrations, training and rollouts are not ours.",
         *footnotes(comparison.table)[1],
@@ -187,7 +196,8 @@ def comparison_sheet(comparison: Comparison) -> Sheet:
     labels = LABELS.get(table, ("Encoder",))
     rows = [shown(comparison, row, marks) for row in comparison.rows]
     every = [n for row in comparison.rows for n in numbers(comparison, row)]
-    return Sheet(table, f"{TITLES[table]} {of_profile(comparison.profile)}", (*labels, *HEADER), rows, notes_of(comparison), every, len(labels) + 1, wide=True)
+    caption = f"{TITLES[table]} {of_profile(comparison.profile)}" + (" Intervals: other episodes, these networks only." if any(row.rate for row in comparison.rows) else "")
+    return Sheet(table, caption, (*labels, *HEADER), rows, notes_of(comparison), every, len(labels) + 1, wide=True)
 
 
 def glance(comparison: Comparison) -> Sheet:
@@ -224,6 +234,8 @@ def findings(comparison: Comparison) -> list[str]:
     "Say what came out: how much was run, every gap, and how many point the way the paper's do."
     held = [row for row in comparison.rows if row.gap]
     told = [headline(comparison), *(said(comparison, row) for row in held)]
+    if held:
+        told.insert(1, "Every interval below is about these networks only: it covers the luck of episodes, not the luck of training.")
     printed = [row for row in held if row.line.gain.value and row.gap.value]
     if printed:
         same, decided = [row for row in printed if row.line.gain.value * row.gap.value > 0], [row for row in printed if row.gap.apart]
