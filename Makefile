@@ -49,8 +49,8 @@ peers: $(READY)
 
 test: $(READY) $(GL) peers
 	prism-repro check
-	MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --timing
-	MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15 -rs
+	OMP_NUM_THREADS=1 MUJOCO_GL=$$(cat $(GL)) nbdev_test --n_workers 2 --timing
+	OMP_NUM_THREADS=1 MUJOCO_GL=$$(cat $(GL)) pytest -q -n 2 --dist loadfile --durations=15 -rs
 
 # The page a reader opens first, with every table, figure and claim rebuilt from the committed records; PROFILE=... for one profile.
 report: $(READY)

@@ -36,6 +36,15 @@ def test_a_failing_cell_shows_its_own_error_and_keeps_the_notebook(tmp_path, cap
     assert "the cube is not on the table" in (tmp_path / "out.ipynb").read_text()
 
 
+@pytest.mark.parametrize("asked, given", [(None, "1"), ("3", "3")])
+def test_linear_algebra_gets_one_thread_unless_told(tmp_path, monkeypatch, asked, given):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked) if asked else monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    nb = book(tmp_path / "a.ipynb", "steps = 1", "import os; print('threads', os.environ['OMP_NUM_THREADS'])")
+    assert run_notebook(nb, tmp_path / "out.ipynb", {}, progress=False) == 0
+    assert f"threads {given}" in (tmp_path / "out.ipynb").read_text()
+    monkeypatch.setenv("OMP_NUM_THREADS", given)  # so that what it was before comes back
+
+
 def test_a_log_has_no_colours_and_few_bars(tmp_path, capfd):
     bars = "from tqdm import tqdm\nimport time\nfor i in tqdm(range(30)): time.sleep(0.02)\n1 / 0"
     assert run_notebook(book(tmp_path / "a.ipynb", "steps = 1", bars), tmp_path / "out.ipynb", dict(steps=2)) == 1

@@ -58,10 +58,13 @@ def leave_episode_out(
     hat = s**2 / (s**2 + n * np.asarray(penalties)[:, None])
     residuals = yc - U @ (hat[:, :, None] * (U.T @ yc))
     out = np.empty((len(penalties), *y.shape))
-    for g in np.unique(episode):
-        rows = episode == g
-        block = (U[rows] * hat[:, None, :]) @ U[rows].T + 1 / n
-        out[:, rows] = np.linalg.solve(np.eye(rows.sum()) - block, residuals[:, rows])
+    _, index, lengths = np.unique(episode, return_inverse=True, return_counts=True)
+    by_episode, ends = np.argsort(index, kind="stable"), np.cumsum(lengths)
+    for m in np.unique(lengths):  # episodes of one length are solved together
+        rows = by_episode[ends[lengths == m][:, None] - m + np.arange(m)]
+        for p, h in enumerate(hat):
+            block = (U[rows] * h) @ U[rows].swapaxes(1, 2) + 1 / n
+            out[p, rows] = np.linalg.solve(np.eye(m) - block, residuals[p, rows])
     return out
 
 # %% ../../nbs/analysis/74_probe.ipynb #c014

@@ -92,6 +92,7 @@ def run_notebook(
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     if not terminal:
         os.environ.setdefault("TQDM_MININTERVAL", "10")  # seconds; the kernel and its workers inherit it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # stages work in processes, one a core: threads of small matrix products on top of them only wait for one another
     try:
         papermill.execute_notebook(str(notebook), str(out), parameters, kernel_name="python3", language="python", cwd=".",
                                    kernel_manager_class=own_kernel(), progress_bar=progress and terminal, stdout_file=sys.stdout, stderr_file=sys.stderr)
