@@ -49,7 +49,7 @@ def interval_text(v: Verdict, interval: tuple[float, float] | None) -> str:
 def estimate_text(v: Verdict) -> str:
     "Print an estimate with its unit, or a dash; a sign where it is a difference."
     unit, factor, digits = unit_of(v.claim)
-    return "-" if v.estimate is None else f"{factor * v.estimate:{'' if v.claim.expects == 'exact' else '+'}.{digits}f} {unit}"
+    return "-" if v.estimate is None else f"{round(factor * v.estimate, digits) + 0.0:{'' if v.claim.expects == 'exact' else '+'}.{digits}f} {unit}"
 
 
 def p_text(p: float | None) -> str:
@@ -170,13 +170,13 @@ SHADES = {"reproduced": "#009E73", "contradicted": "#D55E00", "inconclusive": "#
 _CLAIMED = {"more": "▸", "less": "◂", "equal": "=", "no less": "≥"}
 _TITLES = {"points": "difference, points", "entropy": "difference of saliency's entropy (0: one pixel, 1: everywhere)", "mm": "difference of the position's error, mm",
            "degrees": "difference of the angle along the path, degrees", "dB": "gain over another scene's token, dB"}
-_WIDE, _PALE = 72, "#a8afb8"  # characters of a label's line; a diamond over other cases
+_WIDE, _PALE = 78, "#a8afb8"  # characters of a label's line; a diamond over other cases
 
 
 def label(claim: Claim) -> str:
     "Shorten a claim's sentence to two lines that fit beside the picture."
-    text = textwrap.shorten(f"{claim.sentence.rstrip('.')}", 2 * _WIDE - 12, placeholder=" ...") + f"  {_CLAIMED[claim.expects]}"
-    return textwrap.fill(text, _WIDE)
+    text = textwrap.shorten(claim.sentence.rstrip("."), 2 * _WIDE - 14, placeholder=" ...") + f"\u00a0 {_CLAIMED[claim.expects]}".replace(" ", "\u00a0")
+    return textwrap.fill(text, _WIDE if len(text) <= _WIDE else max(len(text) // 2 + 10, 40))
 
 
 def draw_unit(axes, verdicts: Sequence[Verdict]) -> None:
@@ -217,14 +217,16 @@ def figure_claims(profile: str, verdicts: Sequence[Verdict]) -> Figure:
     pitch = {unit: 0.27 if any("\n" in label(v.claim) for v in group) else 0.2 for unit, group in units.items()}  # inches a row
     foot = (_LEGEND if units else "No claim has an interval: each needs two training seeds at least.") + (f" ({SMOKE})" if profile == "quick" else "")
     with matplotlib.rc_context(STYLE):
-        height = 1.0 + sum(pitch[unit] * len(group) + 0.6 for unit, group in units.items()) if units else 1.2
-        figure, top = Figure(figsize=(9.2, height)), height - 0.45
+        height = 1.2 + sum(pitch[unit] * len(group) + 0.6 for unit, group in units.items()) if units else 1.2
+        figure, top = Figure(figsize=(9.2, height)), height - 0.65
         for unit, group in units.items():
             tall = pitch[unit] * len(group) + 0.05
             draw_unit(figure.add_axes((0.5, (top - tall) / height, 0.345, tall / height)), group)
             top -= tall + 0.55
-        counts = ", ".join(f"{n} {name}" for name, n in tally(verdicts).items())
-        figure.text(0.01, 1 - 0.25 / height, f"Claims, profile {profile}: {counts}", fontsize=10, color=INK)
+        halves = [[v for v in verdicts if counted(v.claim) == flag] for flag in (False, True)]
+        counts = [", ".join(f"{n} {name}" for name, n in tally(half).items()) for half in halves]
+        figure.text(0.01, 1 - 0.25 / height, f"Claims, profile {profile}, measured on trained networks: {counts[0]}", fontsize=10, color=INK)
+        figure.text(0.01, 1 - 0.45 / height, f"Counted or timed on the architecture, and not drawn: {counts[1]}" if halves[1] else "", fontsize=8, color=QUIET)
         figure.text(0.01, 0.06 / height, textwrap.fill(foot, 150), fontsize=7, color=QUIET, va="bottom")
     return figure
 
