@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from prism_repro.results.inventory import coverage, film_strip, missing_records, read_claims, reads_records, runs
+from prism_repro.results.inventory import Verdict, coverage, film_strip, jointly, missing_records, read_claims, reads_records, runs
 from prism_repro.results.layouts import RecordError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,11 +39,20 @@ def test_a_ledger_that_is_none_is_refused(tmp_path, text, message):
 
 def test_numbers_come_in_the_claims_unit_and_half_filled_entries_pass(tmp_path):
     (tmp_path / "results/p").mkdir(parents=True)
-    full = {"id": "a", "sentence": "s", "verdict": "inconclusive", "where": None, "estimate": -0.1, "factor": 100.0, "unit": "points", "level": 0.9, "interval": [-0.2, 0], "bootstrap": None, "expected": "equal", "ours": True}
+    value = {"value": 2.7, "mark": "inferred", "source": "Table 1", "note": "computed", "over": "three tasks"}
+    full = {"paper": value, "p": 0.02, "p_holm": 0.04, "same_as": None, "counted": False, "id": "a", "sentence": "s", "verdict": "inconclusive", "where": None, "estimate": -0.1, "factor": 100.0, "unit": "points", "level": 0.9, "interval": [-0.2, 0], "bootstrap": None, "expected": "equal", "ours": True}
     (tmp_path / "results/p/claims.json").write_text(json.dumps({"claims": [full, {"id": "b", "sentence": "t", "verdict": "not run", "estimate": "?", "paper": None}]}))
     a, b = read_claims(tmp_path, "p")
     assert (a.estimate, a.intervals, a.expects, a.ours, a.where) == (-10.0, (("90 % over seeds", -20.0, 0.0),), "equal", True, "")
-    assert b.estimate is None and b.intervals == () and b.p is None and read_claims(tmp_path, "q") == read_claims(tmp_path, "p", "crobo_claims") == []
+    assert (a.paper, a.paper_mark, a.paper_note, a.paper_over, a.raw_p, a.p, a.same, a.counted) == (2.7, "inferred", "computed", "three tasks", 0.02, 0.04, "", False)
+    assert b.estimate is None and b.intervals == () and (b.paper, b.paper_mark, b.raw_p) == (None, "", None) and b.p is None and read_claims(tmp_path, "q") == read_claims(tmp_path, "p", "crobo_claims") == []
+
+
+def test_one_family_for_both_papers_can_only_take_verdicts_away():
+    said = lambda id, verdict, p, same="": Verdict(id, "", "", verdict, raw_p=p, same=same)
+    one = [said("a", "reproduced", 0.02), said("b", "reproduced", 0.02, "a"), said("c", "inconclusive", None), said("d", "not run", None)]
+    assert jointly([one]) == (1, []) and jointly([one, [said("e", "contradicted", 0.001), said("f", "inconclusive", 0.5)]]) == (3, [])
+    assert jointly([one, [said(f"e{i}", "inconclusive", 0.5) for i in range(2)]]) == (3, ["a", "b"])
 
 
 def test_real_records_with_costs_and_films(tmp_path):

@@ -31,8 +31,15 @@ def test_transparent_pictures_come_on_white_and_wide_ones_are_scaled(tmp_path):
 
 def test_an_estimate_outside_the_scale_stays_in_the_picture():
     drawn = interval_svg(900.0, [(-900.0, 950.0), (1.0, 2.0)], 10, paper=-400.0, band=5.0)
-    assert drawn.count('class="arrow"') == 2 and 'd="M8.0 7.0' in drawn and '<rect x="49.0" width="82.0"' in drawn
+    assert drawn.count('class="arrow"') == 2 and '<rect x="49.0" width="82.0"' in drawn
     assert all(0 <= float(x) <= 180 for x in re.findall(r'\b(?:x1|x2|cx)="([^"]+)"', drawn))
+
+
+@pytest.mark.parametrize("paper, path", [(-57.0, 'class="paper off" d="M1.0 5l7 -4v8z"'), (45.6, 'class="paper off" d="M179.0 5l-7 -4v8z"'), (40.0, 'class="paper" d="M172.0 7.0'), (-20.0, 'class="paper" d="M49.0 7.0')])
+def test_the_papers_value_beyond_the_scale_is_an_arrow_and_no_diamond(paper, path):
+    drawn = interval_svg(1.0, [(-9.0, 9.0)], 40.0, paper=paper)
+    assert path in drawn and drawn.count("paper") == 2 and f"paper {paper:+.1f}" in drawn
+    assert 'class="paper hollow pale"' in interval_svg(1.0, [], 40.0, paper=3.0, marks="hollow pale")
 
 
 def test_without_chromium_it_says_so(monkeypatch, tmp_path):

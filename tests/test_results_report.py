@@ -9,8 +9,8 @@ import pytest
 
 from prism_repro.grid.stages import stages
 from prism_repro.profiles import read_profile
-from prism_repro.results.report import absolute, about, build_page, publish, what, write_report
-from prism_repro.results.inventory import Artefact
+from prism_repro.results.report import absolute, about, build_page, family_note, publish, verdicts_section, what, write_report
+from prism_repro.results.inventory import Artefact, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,6 +48,44 @@ def test_every_link_of_a_page_leads_to_a_file(repository):
     for page in repository.glob("results/*/report.html"):
         for link in local(page.read_text()):
             assert (page.parent / link).resolve().is_file(), (page, link)
+
+
+def claim(id="a", verdict="inconclusive", **more):
+    return Verdict(id, "Table 1", "SSPool lifts cubes.", verdict, **more)
+
+
+def test_an_inferred_value_of_the_paper_says_so():
+    shown = lambda **more: verdicts_section("p", [claim(estimate=1.0, intervals=(("95 % over seeds", -9.0, 9.0),), paper=2.7, **more)], None)
+    text = shown(paper_mark="inferred", paper_over="Lift, Can and Square under FM")
+    assert "paper +2.7 (inferred)" in text and 'class="paper hollow pale"' in text and "The paper&#x27;s value is over Lift, Can and Square under FM." in text
+    assert "paper +2.7</div>" in shown(paper_mark="paper") and 'class="paper"' in shown(paper_mark="paper")
+    assert "paper 15.4" in verdicts_section("p", [claim(paper=15.4, paper_mark="paper", expects="exact", counted=True)], None)
+    assert "paper +9.0" not in verdicts_section("p", [claim(verdict="not run", paper=9.0)], None)
+
+
+def test_values_of_the_paper_beyond_the_scale_are_arrows_and_estimates_are_never_clamped():
+    rows = [claim(estimate=-20.0, intervals=(("95 % over seeds", -90.0, 9.0),), paper=-57.0, paper_mark="inferred"), claim(id="b", estimate=55.0, intervals=(("95 % over seeds", 50.0, 60.0),))]
+    assert verdicts_section("p", rows[:1], None).count('class="paper hollow off"') == 1
+    both = verdicts_section("p", rows, None)
+    assert 'cx="168.1"' in both and both.count('class="arrow"') == 2, "the scale holds every estimate"
+
+
+def test_counts_are_tallied_apart():
+    text = verdicts_section("p", [claim(verdict="reproduced", counted=True), claim(id="b"), claim(id="c", verdict="reproduced")], None)
+    measured, counted = text.split('<div class="tally">')[1:]
+    assert "<b>1</b><span>reproduced" in measured and "<b>1</b><span>inconclusive" in measured and "<b>1</b><span>reproduced" in counted and "<b>0</b><span>inconclusive" in counted
+    assert "Counted or timed" not in verdicts_section("p", [claim()], None)
+
+
+def test_the_page_says_what_one_family_for_both_papers_would_change():
+    one, two = [claim(verdict="reproduced", raw_p=0.02)], [claim(id="b", raw_p=0.4)]
+    assert family_note({"claims": one}) == "" and "1 and 1 claims" in family_note({"claims": one, "crobo_claims": two})
+    assert "Over all 2 together the verdicts would be the same" in family_note({"claims": one, "crobo_claims": two})
+    assert "Over all 3 together these would not be decided: a" in family_note({"claims": one, "crobo_claims": two + [claim(id="c", raw_p=0.9)]})
+
+
+def test_the_title_promises_no_outcome(repository):
+    assert "PRISM and CroBo, put to the test" in (repository / "results/lite/report.html").read_text()
 
 
 def test_a_deleted_record_is_said_to_be_missing(repository, tmp_path):

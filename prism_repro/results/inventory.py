@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TABLE_KINDS', 'FIGURE_KINDS', 'WORDS', 'Artefact', 'records_made', 'reads_records', 'artefacts', 'headline',
-           'Verdict', 'read_claims', 'Run', 'runs', 'film_strip', 'duration', 'missing_records', 'Coverage', 'coverage']
+           'Verdict', 'read_claims', 'jointly', 'Run', 'runs', 'film_strip', 'duration', 'missing_records', 'Coverage',
+           'coverage']
 
 # %% ../../nbs/results/91_inventory.ipynb #c002
 import json
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..paper.experiments import all_entries
+from .paired import holm
 from .records import evidence_path, load_json, read_frames, read_record
 
 # %% ../../nbs/results/91_inventory.ipynb #c004
@@ -106,9 +108,15 @@ class Verdict:
     unit: str = "points"
     expects: str = ""  # "more", "less", "equal" or "exact"
     paper: float | None = None  # the paper's value of the same contrast
+    paper_mark: str = ""  # how that is known: "paper", "repo" or "inferred"
+    paper_note: str = ""  # what it was computed from
+    paper_over: str = ""  # over which cases it is, when not over those compared
     seeds: int = 0
     p: float | None = None  # after Holm's correction
+    raw_p: float | None = None  # before it; None: not in the ledger's family
+    same: str = ""  # the claim that is the same comparison here
     ours: bool = False  # a claim that the paper does not make
+    counted: bool = False  # about counts or times of the architecture: no network was trained for it
 
 
 def _scaled(value, factor: float):
@@ -121,10 +129,12 @@ def _scaled(value, factor: float):
 def _verdict(row: Mapping) -> Verdict:
     factor, percent = _scaled(row.get("factor"), 1.0) or 1.0, f"{100 * (_scaled(row.get('level'), 1.0) or 0.95):.0f} %"
     pairs = [(f"{percent} {name}", _scaled(row.get(key), factor)) for key, name in (("interval", "over seeds"), ("bootstrap", "bootstrap"))]
-    text = lambda key: str(row.get(key) or "")
+    text, paper = lambda key: str(row.get(key) or ""), row.get("paper") if isinstance(row.get("paper"), Mapping) else {}
+    said = lambda key: str(paper.get(key) or "")
     return Verdict(row["id"], text("where"), row["sentence"], row["verdict"], text("reason"), text("compared"), _scaled(row.get("estimate"), factor),
                    tuple((name, *pair) for name, pair in pairs if pair), row["unit"] if isinstance(row.get("unit"), str) else "points", text("expected"),
-                   _scaled((row.get("paper") or {}).get("value"), 1.0), len(row.get("seeds") or []), _scaled(row.get("p_holm"), 1.0), bool(row.get("ours")))
+                   _scaled(paper.get("value"), 1.0), said("mark"), said("note"), said("over"), len(row.get("seeds") or []), _scaled(row.get("p_holm"), 1.0), _scaled(row.get("p"), 1.0),
+                   text("same_as"), bool(row.get("ours")), bool(row.get("counted")))  # fmt: skip
 
 
 def read_claims(root, profile: str, ledger: str = "claims") -> list[Verdict]:
@@ -148,6 +158,13 @@ def read_claims(root, profile: str, ledger: str = "claims") -> list[Verdict]:
     return verdicts
 
 # %% ../../nbs/results/91_inventory.ipynb #c011
+def jointly(ledgers: Sequence[Sequence[Verdict]], alpha: float = 0.05) -> tuple[int, list[str]]:
+    "Correct several ledgers' claims as one family: its size, and the ids of those that are decided now and would not be then."
+    family = [v for verdicts in ledgers for v in verdicts if v.raw_p is not None and not v.same]
+    fallen = {v.id for v, p in zip(family, holm([v.raw_p for v in family])) if p > alpha}
+    return len(family), [v.id for verdicts in ledgers for v in verdicts if v.verdict in WORDS[:2] and (v.same or v.id) in fallen]
+
+# %% ../../nbs/results/91_inventory.ipynb #c014
 @dataclass(frozen=True)
 class Run:
     "One record and what it cost."
@@ -205,7 +222,7 @@ def duration(seconds: float | None) -> str:
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
-# %% ../../nbs/results/91_inventory.ipynb #c014
+# %% ../../nbs/results/91_inventory.ipynb #c017
 def missing_records(root, stages: Sequence) -> dict[str, list[str]]:
     "List the records that the pipeline would make and that do not exist: {kind of stage: [record names]}."
     found: dict[str, list[str]] = {}

@@ -134,6 +134,7 @@ def interval_svg(
     verdict: str = "",
     paper: float | None = None,  # the paper's value, a diamond
     band: float = 0,  # half the width of the band of "no difference"
+    marks: str = "",  # of the diamond: "hollow" (inferred), "pale" (over other cases), both or neither
 ) -> str:
     "Draw an estimate and its intervals about zero; what leaves the scale ends in an arrow."
     W, H = 180, 24
@@ -147,9 +148,12 @@ def interval_svg(
             if abs(value) > limit:
                 end = W / 2 + sign * (W / 2 - 2)
                 parts.append(f'<path class="arrow" d="M{end} {y}l{-sign * 5} -3.5v7z"/>')
-    parts += [f'<path class="paper" d="M{x(paper)} {H / 2 - 5}l5 5l-5 5l-5 -5z"/>'] if paper is not None else []
+    if paper is not None:
+        off, sign = abs(paper) > limit, 1 if paper > 0 else -1
+        shape = f"M{W / 2 + sign * (W / 2 - 1)} 5l{-sign * 7} -4v8z" if off else f"M{x(paper)} {H / 2 - 5}l5 5l-5 5l-5 -5z"
+        parts.append(f'<path class="{" ".join(filter(None, ["paper", marks, "off" * off]))}" d="{shape}"/>')
     parts.append(f'<circle cx="{x(estimate)}" cy="{H / 2}" r="4"/>')
-    label = f"{estimate:+.1f}" + "".join(f", interval {low:+.1f} to {high:+.1f}" for low, high in intervals[:1])
+    label = f"{estimate:+.1f}" + "".join(f", interval {low:+.1f} to {high:+.1f}" for low, high in intervals[:1]) + (f", paper {paper:+.1f}" if paper is not None else "")
     return f'<svg class="interval {escape(verdict.replace(" ", "-"))}" viewBox="0 0 {W} {H}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 # %% ../../nbs/results/91_page.ipynb #c013
@@ -200,7 +204,7 @@ nav.contents a:hover { color: var(--link); text-decoration: underline; }
 .claims .number strong { color: var(--ink); font-size: .98rem; }
 svg.interval { display: block; width: 13.5rem; max-width: 100%; height: 1.5rem; margin-left: auto; }
 svg.interval line { stroke: currentColor; stroke-linecap: round; } svg.interval .ci0 { stroke-width: 4; opacity: .45; } svg.interval .ci1 { stroke-width: 2; opacity: .45; }
-svg.interval rect { fill: currentColor; opacity: .13; } svg.interval .paper { fill: var(--ground); stroke: var(--ink); stroke-width: 1.2; }
+svg.interval rect { fill: currentColor; opacity: .13; } svg.interval .paper { fill: var(--ink); stroke: var(--ink); stroke-width: 1.2; } svg.interval .hollow { fill: var(--ground); } svg.interval .pale { stroke: var(--quiet); opacity: .6; }
 svg.interval .zero { stroke: var(--quiet); stroke-width: 1; stroke-dasharray: 2 2; } svg.interval circle, svg.interval .arrow { fill: currentColor; }
 .scroll { overflow-x: auto; margin: .6rem 0; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; line-height: 1.4; font-variant-numeric: tabular-nums; }
