@@ -22,7 +22,10 @@ def drawn_texts(record, profile="p"):
 def test_both_limits_and_n_are_in_the_picture():
     texts = drawn_texts(RECORD)
     assert "50 ms:\nwithin one control step" in texts and "400 ms:\nwhile the chunk before is executed" in texts
-    assert "56.0 ms, p95 60.0 ms (n = 5)" in texts and any("lite: width 16, UNet 64, 128" in t for t in texts)
+    assert "56.0 ms, p95 60.0 ms (n = 5)" in texts and any("small: ResNet-18 of width 16, UNet 64, 128" in t for t in texts), "the record's lite is not profile lite's network"
+    two = RECORD | dict(measurements=[MEASURED, MEASURED | dict(sampler="MF-1", n=20)])
+    assert "Timed: 5 to 20 chunks a dot." in " ".join(note("p", two).split()) and "about their slowest" in " ".join(note("p", two).split())
+    assert "slowest" not in note("p", RECORD | dict(measurements=[MEASURED | dict(n=20)]))
     axes = figure_latency("p", RECORD).axes[0]
     places = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"]
     assert places == [0.05, 0.4], places

@@ -39,6 +39,17 @@ def test_panels_are_the_records_own_maps(found):
     assert rows[1][0].split("\n")[1].startswith(f"{100 * np.mean(sum(share.values(), [])):.0f} [")
 
 
+def test_the_caption_counts_what_was_measured(found):
+    record, evidence = found["Lift"]
+    episodes = {e["episode"] for m in record["measurements"] for e in m["episodes"]}
+    seeds = {m["seed"] for m in record["measurements"] if m["weights"] == "trained"}
+    words = " ".join(" ".join(t.get_text() for t in figure_overlays("lite", "figure_2", found).texts).split())
+    assert f"mean of {len(episodes)} episodes and {len(seeds)} training seeds" in words and "all annotated" not in words and "these networks only" in words
+    fewer = dict(record, measurements=[dict(m, episodes=m["episodes"][:3]) for m in record["measurements"] if m["seed"] == min(seeds)])
+    words = " ".join(" ".join(t.get_text() for t in figure_overlays("lite", "figure_2", {"Lift": (fewer, evidence)}).texts).split())
+    assert "mean of 3 episodes and 1 training seed;" in words
+
+
 def test_what_a_profile_lacks_says_not_run(found):
     assert found["Can"] is None
     counts = {name: [sum(p.picture is None for p in panels) for _, panels in grid(name, found)] for name in FIGURES}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prism_repro.results.figures import figure_bytes
-from prism_repro.results.pictures import NUMBERS, figure_saliency, overlay, pack_maps, shades, sum_up
+from prism_repro.results.pictures import FEW, NUMBERS, figure_saliency, interval_note, overlay, pack_maps, shades, sum_up
 
 
 def record_of(values, cells=(("a", "SSPool"),), seeds=(0,)):
@@ -69,3 +69,7 @@ def test_the_figure_repeats_to_the_byte_and_needs_no_untrained_control():
     with np.load(io.BytesIO(packed), allow_pickle=False) as evidence:
         first, second = (figure_bytes(figure_saliency(record, evidence), "svg") for _ in range(2))
     assert first == second
+
+
+def test_few_episodes_are_called_a_hint():
+    assert "these networks only, too narrow with 6 of them: a hint" in interval_note(6) and "narrow" not in interval_note(FEW)

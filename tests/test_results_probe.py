@@ -87,6 +87,12 @@ def test_the_figure_repeats_and_shows_both_sizes():
     assert figure_bytes(figure_probe("p", r, 50), "svg") == figure_bytes(figure_probe("p", r, 50), "svg")
     figure = figure_probe("quick", r, 50)
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["84 px", "42 px"]
+    r = record() | dict(measurements=[m for m in record()["measurements"] if m["size"] == 84 or m["weights"] != "trained"] + [entry(42, p, [[9.0, 9.5]] * 20, "random") for p in ("stage 1", "output")])
+    untrained = figure_probe("p", r, 50)
+    assert [ax.get_title(loc="left") for ax in untrained.axes] == ["84 px", "42 px: networks before training"] and "At 42 px no network was trained." in " ".join(untrained.texts[-1].get_text().split())
+    untrained.canvas.draw()
+    legend, title = untrained.legends[0].get_window_extent(), [ax._left_title.get_window_extent() for ax in untrained.axes]
+    assert all(not legend.overlaps(box) for box in title), "the legend touches a panel's title"
     heights = [max(np.max(line.get_ydata()) for line in ax.lines) for ax in figure.axes]
     assert all(70 < h < 90 for h in heights)  # the mean baseline, in mm
     assert "not run" in [t.get_text() for t in figure_probe("p", None).axes[0].texts]

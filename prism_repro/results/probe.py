@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASELINES', 'STATISTICS', 'RESAMPLINGS', 'LAST_MAP', 'EVERY_STAGE', 'CAPTION', 'COLUMNS', 'NOTES', 'Source',
-           'sources', 'text', 'Finding', 'difference', 'findings', 'colour_of', 'draw_probe', 'figure_probe', 'caption',
-           'probe_rows', 'probe_notes', 'write_table_probe']
+           'sources', 'text', 'Finding', 'difference', 'findings', 'colour_of', 'draw_probe', 'figure_probe',
+           'panel_title', 'caption', 'probe_rows', 'probe_notes', 'write_table_probe']
 
 # %% ../../nbs/results/85_probe.ipynb #c003
 import csv
@@ -168,16 +168,24 @@ def figure_probe(profile: str, record: dict | None, n: int = RESAMPLINGS) -> Fig
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for ax, size in zip(axes, panels):
             draw_probe(ax, [s for s in found if s.size == size], n=n)
-            ax.set_title("" if size is None else f"{size} px", loc="left", fontsize=9.5, color=INK)
+            ax.set_title(panel_title(found, size), loc="left", fontsize=9.5, color=INK)
         if record is None:
             axes[0].text(0.5, 0.5, NOT_RUN, transform=axes[0].transAxes, ha="center", color=QUIET, style="italic")
         else:
             handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
-            figure.legend(handles.values(), handles, loc="upper right", ncols=4, fontsize=7.5, frameon=False, handlelength=2.6)
+            names = sorted(handles, key=lambda label: list(dict.fromkeys(name.rpartition(", ")[0] for name in handles)).index(label.rpartition(", ")[0]))  # an encoder's two below each other
+            columns = max(1, len({name.rpartition(", ")[0] for name in names}))
+            figure.legend([handles[name] for name in names], names, loc="upper right", bbox_to_anchor=(1, 1.01), ncols=columns, fontsize=7.5, frameon=False, handlelength=2.6)
         axes[0].set_ylabel("error of the object's position, median (mm)")
         figure.text(0.011, 0.015, caption(profile, record), fontsize=7.5, color=QUIET, va="bottom", linespacing=1.4)
-        figure.subplots_adjust(left=0.07, right=0.905, top=0.84, bottom=0.25, wspace=0.36)
+        figure.subplots_adjust(left=0.07, right=0.905, top=0.83, bottom=0.25, wspace=0.36)
     return figure
+
+
+def panel_title(found: list[Source], size: int | None) -> str:
+    "Name a panel by its image size; one without trained networks says so."
+    here = {s.weights for s in found if s.size == size} - {"none"}
+    return "" if size is None else f"{size} px: networks before training" if here == {"random"} else f"{size} px"
 
 
 def caption(profile: str, record: dict | None) -> str:
@@ -187,9 +195,14 @@ def caption(profile: str, record: dict | None) -> str:
         return head
     c, found = record["config"], sources(record)
     frames = [len(e) for e in next(s for s in found if s.weights == "none").errors.values()]
-    head += (f" Task {c['task']}, {len(frames)} episodes, {sum(frames)} frames before contact, {len(c['cameras'])} camera{'s' * (len(c['cameras']) > 1)}; ridge regression from {c['dim']} "
+    seeds = max((len(s.seeds) for s in found if s.weights == "trained"), default=0)
+    head += (f" Task {c['task']}, {f'{seeds} training seed' + 's' * (seeds > 1) + ', ' if seeds else ''}{len(frames)} episodes, {sum(frames)} frames before contact, {len(c['cameras'])} camera{'s' * (len(c['cameras']) > 1)}; ridge regression from {c['dim']} "
              f"projected numbers, {c['folds']} folds over episodes. Circles: a stage's whole map; square: the head's vector; diamonds: a multiscale encoder's head at that stage. "
-             "Bars and bands: 95 % over episodes of these nets.")
+             "Bars and bands: 95 % over episodes of these networks only.")
+    trained = {s.size for s in found if s.weights == "trained"}
+    untrained = sorted({s.size for s in found if s.weights == "random"} - trained)
+    if trained and untrained:
+        head += f" At {' and '.join(map(str, untrained))} px no network was trained."
     return textwrap.fill(head, 165)
 
 # %% ../../nbs/results/85_probe.ipynb #c013
@@ -197,7 +210,7 @@ CAPTION = "Error of the object's position, read by ridge regression from every s
 COLUMNS = ("Pixels", "Weights", "Encoder", "Place", "Numbers", "Seeds", "Mean mm [95 %]", "Median mm [95 %]", "p95 mm [95 %]")
 NOTES = [
     "Errors: distance in space between the object's true position and its prediction, on frames before the first contact, in episodes that the ridge regression never saw. "
-    "[95 %]: bootstrap over episodes, of these nets; it does not cover the luck of training.",
+    "[95 %]: bootstrap over episodes, of these networks only; it does not cover the luck of training.",
     "Every source is projected by a fixed random matrix to the same number of dimensions; a longer source loses by that, a shorter one nothing. "
     "mean: predicts the middle of the training positions. random: the same architecture before training.",
 ]
