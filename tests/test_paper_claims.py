@@ -3,7 +3,7 @@
 
 import pytest
 
-from prism_repro.paper.claims import EXPECTED, KINDS, Claim, Term, against, all_claims, printed_over, printed_rates
+from prism_repro.paper.claims import EXPECTED, GROUPS, KINDS, Claim, Term, against, all_claims, printed_over, printed_rates
 from prism_repro.paper.experiments import ENCODERS, all_entries
 
 
@@ -25,6 +25,11 @@ def test_claims_are_well_formed():
         assert claim.id == "shuffle-left" or abs(sum(term.weight for term in claim.terms)) < 1e-12, claim.id
         assert not claim.ours or claim.where.startswith("ours"), claim.id
         assert claim.paper.value is None or claim.expects == "exact" or {"more": 1, "less": -1, "equal": 0, "no less": 0}[claim.expects] in (0, (claim.paper.value > 0) - (claim.paper.value < 0)), claim.id
+
+
+def test_a_claim_is_the_paper_s_or_told_beside_it_or_ours():
+    assert [c.group for c in (Claim("x", "here", "X.", "none", "more"), Claim("x", "notes", "X.", "none", "more", told=True), Claim("x", "ours", "X.", "none", "more", ours=True))] == list(GROUPS)
+    assert {c.group for c in all_claims()} == {"paper", "ours"}
 
 
 def test_a_claim_of_an_unknown_kind_is_refused():

@@ -11,6 +11,25 @@ def test_every_entry_names_things_that_exist():
         assert entry.std is None or entry.paper.mark == "paper", entry
 
 
+def test_table_4_s_deviations_are_those_of_three_seeds_of_50_episodes():
+    "Where the printed mean and deviation (n - 1) belong to three rates in steps of 2 %, both digits are as printed; the other rows are on another grid, and stand as they were proofread."
+    from statistics import mean, stdev
+
+    found = {(e.row, e.column): (e.paper.value, e.std) for e in all_entries() if e.table == "table_4"}
+    seeds = {("FM Base.", "ToolHang"): (4, 4, 6), ("FM PRISM", "Can"): (90, 90, 98), ("FM PRISM", "Square"): (82, 86, 86), ("FM PRISM", "ToolHang"): (10, 14, 18), ("DP Base.", "Can"): (94, 96, 98),
+             ("DP Base.", "Square"): (70, 76, 82), ("DP Base.", "ToolHang"): (4, 4, 8), ("DP PRISM", "Lift"): (94, 96, 100), ("DP PRISM", "Can"): (94, 96, 100), ("DP PRISM", "Square"): (70, 78, 84), ("DP PRISM", "ToolHang"): (8, 8, 22)}  # fmt: skip
+    assert {key: found[key] for key in seeds} == {key: (round(mean(x), 1), round(stdev(x), 1)) for key, x in seeds.items()}
+    assert {key: value for key, value in found.items() if key not in seeds} == {("FM Base.", "Lift"): (99.0, 1.0), ("FM Base.", "Can"): (90.0, 3.0), ("FM Base.", "Square"): (77.0, 4.0), ("FM PRISM", "Lift"): (96.7, 4.6), ("DP Base.", "Lift"): (97.0, 2.0)}  # fmt: skip
+
+
+def test_table_2_s_digits_are_those_that_were_proofread():
+    "Its means are rounded to whole points and its deviations appear nowhere else, so nothing follows from anything: weighted sums of means and deviations, as in the copy that was compared with the paper."
+    from prism_repro.paper.experiments import _TABLE_2
+
+    assert {name: sum((i + 1) * x for i, x in enumerate(x for pair in row for x in pair)) for name, row in _TABLE_2.items()} == {"DP": 254, "FM": 227, "MF": 390}
+    assert [(e.paper.value, e.std) for e in all_entries() if e.table == "table_2" and e.row == "FM"] == [(65, 29), (3, 2), (9, 7)]
+
+
 def test_every_encoder_can_be_built_and_is_asked_for():
     from prism_repro.vision.build import make_encoder
 

@@ -13,6 +13,18 @@ def test_every_number_says_how_it_is_known():
     assert {k: v.value for k, v in TOOLHANG_AVERAGE.items()} == {"Base.": 5.0, "PRISM": 13.4}
 
 
+def test_the_copied_digits_of_tables_1_and_4_are_those_that_were_proofread():
+    """Sums of each row, taken when the copy was compared with a second one, typed apart: a slip of a finger moves them, and the printed averages would let two slips in a row cancel.
+
+    The weights tell columns apart, so that two exchanged numbers are seen, too.
+    """
+    from prism_repro.paper.tables import _TABLE_1, _TABLE_4_FM
+
+    weigh = lambda values: round(sum((i + 1) * v for i, v in enumerate(values)), 1)
+    assert {name: weigh((*standard, *truncated)) for name, (_, standard, truncated) in _TABLE_1.items()} == {"SSPool": 3239.5, "AvgPool": 2867.3, "MaxPool": 2502.7, "NoPool": 2605.6}
+    assert {name: weigh(row) for name, row in _TABLE_4_FM.items()} == {"Base.": 510.0, "PRISM": 536.2}
+
+
 def test_what_is_not_printed_is_refused_or_unknown():
     with pytest.raises(KeyError, match="no entry PRISM / FM / standard"):
         table_1("PRISM")

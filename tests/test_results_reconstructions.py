@@ -94,6 +94,11 @@ def test_figures_show_every_set_its_numbers_and_what_flatters_them():
     one, two = (record_of(two_clips, sets=("a", "b")), evidence_of(pictures(("a", "b")))), (record_of(two_clips, sets=("c",)), evidence_of(pictures(("c",), ("source", "reference", "masked", "reconstruction", "target"))))
     figure = figure_reconstructions("p", [one, None, two])
     assert len(figure.axes) == 2 * 2 * 6 + 2 * 4 and "wrong token +50 % [50, 50]" in words(figure) and "flatters" in words(figure).replace("\n", " ")
+    told = words(figure).replace("\n", " ")
+    assert "Wrong token: by how much the error" in told and "pull: where that stranger alone" in told and "moving: " not in told.lower() and "these nets only" in told
+    seeds = record_of(two_clips, seeds=(0, 1, 2), objects="what moves"), evidence_of(pictures())
+    told = words(figure_reconstructions("p", [seeds])).replace("\n", " ")
+    assert "over 3 training seeds" in told and "painted by training seed 0" in told and "Moving: patches that change within the clip" in told
     assert figure_bytes(figure, "svg") == figure_bytes(figure_reconstructions("p", [one, None, two]), "svg")
     assert "not run" in words(figure_reconstructions("p", [None])) and "not run" in words(figure_crobo("p", None))
 

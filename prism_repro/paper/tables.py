@@ -10,7 +10,7 @@ __all__ = ['MARKS', 'OBJECTIVES', 'BACKBONES', 'TASKS', 'POOLINGS', 'PARAMETER_I
 from dataclasses import dataclass
 
 # %% ../../nbs/paper/00_tables.ipynb #c004
-MARKS = ("paper", "repo", "inferred", "unknown")
+MARKS = ("paper", "repo", "inferred", "2nd", "unknown")
 
 
 @dataclass(frozen=True)

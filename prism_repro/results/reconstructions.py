@@ -187,9 +187,14 @@ def _picture(figure: Figure, image: np.ndarray, x: float, y: float, side: float)
 def _note(profile: str, found: Sequence[tuple[Mapping, Mapping]]) -> str:
     "Say what is shown, how it was chosen, and what flatters it."
     record = found[0][0]
-    over = {"training seeds" if "seeds" in line.over else "clips (these nets only)" for one, _ in found for line in lines(one)}
+    told = [line for one, _ in found for line in lines(one)]
+    over = {line.over if "seeds" in line.over else "clips (these nets only)" for line in told}
     note = f"Profile {profile}" + (f" ({SMOKE})" if profile == "quick" else "") + f". Held-out frames, {record['config']['samples']['n']} samples a set; shown are those with most object patches to paint, in the sample and its stranger, "
-    note += f"whatever their errors; training seed {record['config']['seeds'][0]}. Visible patches are pasted in and do not count. 95 % intervals over {' or '.join(sorted(over))}."
+    note += f"whatever their errors; painted by training seed {record['config']['seeds'][0]}. Numbers are means over all samples and seeds. Visible patches are pasted in and do not count. 95 % intervals over {' or '.join(sorted(over))}."
+    words = {"PSNR, what moves": "moving: patches that change within the clip, where a set has no masks of its objects", "error": "wrong token: by how much the error on objects (or what moves) grows with another scene's token",
+             "pull": "pull: where that stranger alone has an object, by how much the painting comes nearer to the stranger's picture"}  # fmt: skip
+    said = [text for start, text in words.items() if any(line.what.startswith(start) for line in told)]
+    note += f" {'; '.join(said).capitalize()}." if said else ""
     if any(one["config"]["model"].get("normalize_pixels") for one, _ in found):
         note += " Patch-normalised predictions borrow the true patches' mean and deviation, which flatters all rows."
     return note
