@@ -44,6 +44,8 @@ def test_the_figure_repeats_to_the_byte():
     record = dict(profile="lite", measurements=[dict(cell="a", seed=0, camera=c, encoder="PRISM", episodes=[dict(episode=f"demo_{i}", taps=[dict(tap=t, **tap) for t in ("layer3", "layer4")]) for i in range(2)])
                                                 for c in ("agentview", "robot0_eye_in_hand")])
     assert summaries(record)["a", "agentview", "layer4"] == dict(spread=3.0, peak=0.5, on_object=0.5, on_gripper=0.0, on_arm=0.0)
+    caption = " ".join(figure_keypoints(record, evidence).texts[-1].get_text().split())
+    assert "Numbers: means of 2 episodes; spread" in caption, "one training seed is no mean over seeds"
     first, second = (figure_bytes(figure_keypoints(record, evidence), "svg") for _ in range(2))
     assert first == second
 

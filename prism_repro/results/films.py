@@ -102,7 +102,9 @@ def figure_keypoints(
                 lines = f"spread {m['spread']:.1f} px\npeak {m['peak']:.2f}\nmoves {m.get('move', 0):.2f} px/step\non object {100 * m['on_object']:.0f} %"
                 figure.text((left + (c + 1) * block - note + 0.06) / width, (y + side / 2) / height, lines, fontsize=6.5, color=INK, va="center", linespacing=1.4)
         text = f"Profile {record['profile']}" + (f" ({SMOKE})" if record["profile"] == "quick" else "") + f". Frames: {evidence['episode']}, titles give the step; training seed {evidence['seed']}. "
-        text += "Dots: expected coordinates of each spatial softmax, cell i of a map of stride s on pixel s i of the crop. Numbers: means over episodes and training seeds; spread and peak are medians over keypoints."
+        text += "Dots: expected coordinates of each spatial softmax, cell i of a map of stride s on pixel s i of the crop. "
+        episodes, seeds = max(len(m["episodes"]) for m in record["measurements"]), len({m["seed"] for m in record["measurements"]})
+        text += f"Numbers: means of {episodes} episode{'s' * (episodes > 1)}" + (f" and {seeds} training seeds" if seeds > 1 else "") + "; spread and peak are medians over keypoints."
         write_note(figure, text)
     return figure
 
