@@ -20,7 +20,7 @@ from .figures import INK, QUIET, STYLE
 from .paired import t_interval
 from .protocol import LABELS
 from .sheets import NOT_RUN, SMOKE
-from .statistics import cluster_bootstrap
+from .statistics import cluster_bootstrap, shared_wilson
 
 NETS = "these nets only"
 MIN_EPISODES = 8  # of a run: fewer bear no interval
@@ -64,18 +64,10 @@ def by_run(record: Mapping, backbone: str, rule: str) -> dict[tuple, dict[int, f
     return {run: {e["seed"]: float(e["score"]) for e in chosen(found, rule)["episodes"]} for run, found in runs.items()}
 
 
-def success_interval(groups: Sequence[Sequence[float]], z: float = 1.959964) -> tuple[float, float]:
-    """Bound a success rate by Wilson's score interval, 0 to 100, where several runs played the same episodes (`groups`: an episode's scores).
-
-    The number of independent trials lies between the episodes and all trials: as many as the scatter of the episodes' means suggests. Nought of four is not nought for sure.
-    """
-    means, trials = np.array([np.mean(g) for g in groups]) / 100, sum(len(g) for g in groups)
-    rate, n = float(means.mean()), float(len(groups))
-    if n > 1 and 0 < rate < 1:
-        scatter = float(means.var(ddof=1)) / n
-        n = float(np.clip(rate * (1 - rate) / scatter if scatter else trials, n, trials))
-    middle, half = (rate + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
+def success_interval(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    "Bound a success rate, 0 to 100, where several runs played the same episodes (`groups`: an episode's scores): `statistics.shared_wilson`. Nought of four is not nought for sure."
+    low, high = shared_wilson([[score / 100 for score in group] for group in groups])
+    return 100 * low, 100 * high
 
 
 def summarise(record: Mapping, backbone: str, rule: str = "last") -> Score:
