@@ -94,3 +94,21 @@ def test_a_local_vit_takes_images_between_zero_and_one(tmp_path):
     torch.testing.assert_close(frozen.token(images), vit((images - mean.view(3, 1, 1)) / std.view(3, 1, 1))[:, 0])
     with pytest.raises(ValueError, match="dim: expected 384, found 32"):
         local_vit(tmp_path / "vit.safetensors", expected={"dim": 384})
+
+
+def test_every_method_normalises_source_and_target():
+    "Each prediction by hand, from images that were normalised with ImageNet's numbers typed again."
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    torch.manual_seed(1)
+    source, target = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
+    keep, hidden = draw_mask(2, 16, 0.75, torch.Generator().manual_seed(0))
+    for method in METHODS:
+        model = tiny(method).eval()
+        whole, seen, decode = model.encoder((source - mean) / std), model.encoder((target - mean) / std, keep), model.decoder
+        looks = lambda: decode(seen[:, 0], seen[:, 1:], keep, hidden, decode.embed(whole))
+        wanted = {"CroBo": lambda: [decode(whole[:, 0], seen[:, 1:], keep, hidden)], "MAE": lambda: [decode(seen[:, 0], seen[:, 1:], keep, hidden)], "CropMAE": lambda: [looks()],
+                  "ToBo": lambda: [decode(whole[:, 0], seen[:, 1:], keep, hidden), looks()]}[method]()  # fmt: skip
+        for found, by_hand in zip(model.predictions(source, target, keep, hidden), wanted, strict=True):
+            torch.testing.assert_close(found, by_hand)
+        torch.testing.assert_close(model.predict(source, target, keep, hidden), wanted[0])
+        torch.testing.assert_close(model.tokens(source), whole)

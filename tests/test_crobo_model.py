@@ -140,3 +140,20 @@ def test_the_default_is_the_paper_s():
     c = resolve({})
     assert c["encoder"] == {"dim": 384, "depth": 12, "heads": 6} and c["decoder"] == {"dim": 512, "depth": 8, "heads": 16} and c["mask_ratio"] == 0.9
     assert c["views"]["global"] == [0.5, 1.0] and c["views"]["local"] == [0.3, 0.6] and c["normalize_pixels"] and CONFIG["views"] == {}
+
+
+def normalised(images):
+    "By hand, with ImageNet's numbers typed again."
+    return torch.stack([(images[:, c] - mean) / std for c, (mean, std) in enumerate(((0.485, 0.229), (0.456, 0.224), (0.406, 0.225)))], dim=1)
+
+
+def test_every_image_is_normalised_before_it_is_encoded():
+    "Left out on one way and not on the other, the network would be asked about images of a kind that it never saw."
+    model, b = tiny(), batch()
+    keep, hidden = draw_mask(3, 16, 0.75, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model.tokens(b["source"]), model.encoder(normalised(b["source"])))
+    torch.testing.assert_close(model.token(b["source"]), model.encoder(normalised(b["source"]))[:, 0])
+    by_hand = model.decoder(model.encoder(normalised(b["source"]))[:, 0], model.encoder(normalised(b["target"]), keep)[:, 1:], keep, hidden)
+    torch.testing.assert_close(model.predict(b["source"], b["target"], keep, hidden), by_hand)
+    torch.testing.assert_close(tiny(normalize_pixels=False).targets(b["target"]), patchify(normalised(b["target"]), 8))
+    assert (model.encoder(b["source"]) - model.tokens(b["source"])).abs().amax() > 0.01, "and it matters"

@@ -89,8 +89,8 @@ def told_apart(claim: Claim, cases: Mapping[str, Case], found: Sampled) -> Sampl
         low, high = t_interval(d, resolution=factor * own.resolution) if len(d) > 1 else (np.nan, np.nan)
         sides |= {1} if low > 0 else {-1} if high < 0 else set()
         bounds = f" [{low:+.{more}f}, {high:+.{more}f}]" if len(d) > 1 else ""
-        names.append(f"{case}: {d.mean():+.{more}f} {unit}{bounds}, {own.episodes} {UNITS[claim.kind]}")
-    names[-1] += " (**these contradict each other**: their mean answers for neither)" if len(sides) > 1 else ""
+        names.append(f"{case}: {round(float(d.mean()), more) + 0.0:+.{more}f} {unit}{bounds}, {own.episodes} {UNITS[claim.kind]}")
+    names[-1] += " (these contradict each other: their mean answers for neither)" if len(sides) > 1 else ""
     return replace(found, cases=tuple(names))
 
 # %% ../../nbs/results/93_crobo_samples.ipynb #c009
