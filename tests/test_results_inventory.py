@@ -41,11 +41,11 @@ def test_numbers_come_in_the_claims_unit_and_half_filled_entries_pass(tmp_path):
     (tmp_path / "results/p").mkdir(parents=True)
     value = {"value": 2.7, "mark": "inferred", "source": "Table 1", "note": "computed", "over": "three tasks"}
     full = {"paper": value, "p": 0.02, "p_holm": 0.04, "same_as": None, "counted": False, "id": "a", "sentence": "s", "verdict": "inconclusive", "where": None, "estimate": -0.1, "factor": 100.0, "unit": "points", "level": 0.9, "interval": [-0.2, 0], "bootstrap": None, "expected": "equal", "ours": True}
-    (tmp_path / "results/p/claims.json").write_text(json.dumps({"claims": [full, {"id": "b", "sentence": "t", "verdict": "not run", "estimate": "?", "paper": None}]}))
+    (tmp_path / "results/p/claims.json").write_text(json.dumps({"claims": [full, {"id": "b", "sentence": "t", "verdict": "not run", "estimate": "?", "paper": None, "group": "told"}]}))
     a, b = read_claims(tmp_path, "p")
-    assert (a.estimate, a.intervals, a.expects, a.ours, a.where) == (-10.0, (("90 % over seeds", -20.0, 0.0),), "equal", True, "")
+    assert (a.estimate, a.intervals, a.expects, a.group, a.where) == (-10.0, (("90 % over seeds", -20.0, 0.0),), "equal", "ours", "")
     assert (a.paper, a.paper_mark, a.paper_note, a.paper_over, a.raw_p, a.p, a.same, a.counted) == (2.7, "inferred", "computed", "three tasks", 0.02, 0.04, "", False)
-    assert b.estimate is None and b.intervals == () and (b.paper, b.paper_mark, b.raw_p) == (None, "", None) and b.p is None and read_claims(tmp_path, "q") == read_claims(tmp_path, "p", "crobo_claims") == []
+    assert b.estimate is None and b.intervals == () and (b.paper, b.paper_mark, b.raw_p, b.group) == (None, "", None, "told") and b.p is None and read_claims(tmp_path, "q") == read_claims(tmp_path, "p", "crobo_claims") == []
 
 
 def test_one_family_for_both_papers_can_only_take_verdicts_away():

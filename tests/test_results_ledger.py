@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prism_repro.paper.claims import all_claims
+from prism_repro.paper.claims import GROUPS, all_claims
 from prism_repro.paper.crobo import crobo_claims
 from prism_repro.results.figures import figure_bytes
 from prism_repro.results.ledger import claims_data, claims_markdown, estimate_text, figure_claims, interval_text, label, n_text, p_text, paper_text, paper_value, write_claims
@@ -26,7 +26,7 @@ def test_every_claim_is_in_the_ledger_and_the_tally_adds_up(tmp_path):
     paths = write_claims(tmp_path, "p", "claims", verdicts)
     data = json.loads(paths[0].read_text())
     assert [c["id"] for c in data["claims"]] == [c.id for c in all_claims()] and all(c["verdict"] == "not run" and c["reason"] for c in data["claims"])
-    assert data["summary"]["all"] == dict(zip(VERDICTS, (0, 0, 0, len(verdicts)))) == {k: data["summary"]["paper"][k] + data["summary"]["ours"][k] for k in VERDICTS}
+    assert data["summary"]["all"] == dict(zip(VERDICTS, (0, 0, 0, len(verdicts)))) == {k: sum(data["summary"][group][k] for group in GROUPS) for k in VERDICTS}
     assert data["summary"]["measured"]["not run"] + data["summary"]["counted"]["not run"] == len(verdicts) and data["summary"]["counted"]["not run"] == sum(c["counted"] for c in data["claims"]) == 6
     text = paths[1].read_text()
     assert all(f"`{c.id}`" in text for c in all_claims()) and text.index("| not run") < text.index("## The paper's claims")
@@ -98,6 +98,14 @@ def test_the_tally_keeps_counts_apart_from_what_was_measured():
     assert data["measured"] == {"reproduced": 0, "contradicted": 0, "inconclusive": 1, "not run": 0} and data["counted"]["reproduced"] == data["counted"]["contradicted"] == 1
     text = claims_markdown("p", said)
     assert all(row in text for row in ("The paper's claims, measured", "The paper's claims, counted or timed", "Beyond the paper, counted or timed")) and "Beyond the paper, measured" not in text
+
+
+def test_what_is_told_beside_the_paper_is_a_group_of_its_own():
+    v = compared("head-avgpool")
+    told = replace(v, claim=replace(v.claim, id="told-1", told=True))
+    text, data = claims_markdown("p", [v, told]), claims_data("p", [v, told])
+    assert text.index("## The paper's claims") < text.index("`head-avgpool`") < text.index("## Told beside the paper") < text.index("`told-1`") and "## Beyond" not in text
+    assert [c["group"] for c in data["claims"]] == ["paper", "told"] and data["summary"]["paper"]["inconclusive"] == data["summary"]["told"]["inconclusive"] == 1
 
 
 def diamonds(figure):

@@ -70,6 +70,11 @@ def test_values_of_the_paper_beyond_the_scale_are_arrows_and_estimates_are_never
     assert 'cx="168.1"' in both and both.count('class="arrow"') == 2, "the scale holds every estimate"
 
 
+def test_whose_claims_they_are_is_said():
+    text = verdicts_section("p", [claim(), claim(id="b", group="told"), claim(id="c", group="ours")], None)
+    assert text.index("<h3>The paper's claims") < text.index("claim-a") < text.index("<h3>Told beside the paper") < text.index("claim-b") < text.index("<h3>Beyond the paper") < text.index("claim-c")
+
+
 def test_counts_are_tallied_apart():
     text = verdicts_section("p", [claim(verdict="reproduced", counted=True), claim(id="b"), claim(id="c", verdict="reproduced")], None)
     measured, counted = text.split('<div class="tally">')[1:]

@@ -85,6 +85,18 @@ def test_no_loss_is_not_contradicted_by_a_gain():
     assert found((40, 30, 45, 25), (30, 40, 25, 45)).reason == "an interval crosses -5 points"
 
 
+def test_the_bootstrap_draws_an_episode_with_all_that_it_gave():
+    "Two cameras that say the same are no more evidence than one: as wide an interval, and twice the values."
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(0.2, 1.0, 8) for _ in range(4)]
+    names = tuple(range(8))
+    one = assess(CLAIM, Sampled([[row] for row in rows], (0, 1, 2, 3), 8, 0.0, ("front",), values=8))
+    both = Sampled([[row / 2, row / 2] for row in rows], (0, 1, 2, 3), 8, 0.0, ("front", "hand"), values=16, units=((names, names),) * 4)
+    two, apart = assess(CLAIM, both), assess(CLAIM, replace(both, units=()))
+    assert two.bootstrap == pytest.approx(one.bootstrap) and (two.values, two.episodes) == (16, 8)
+    assert np.subtract(*apart.bootstrap[::-1]) < 0.85 * np.subtract(*two.bootstrap[::-1]) and two.interval == pytest.approx(apart.interval)
+
+
 @pytest.mark.parametrize("expects", ["equal", "no less"])
 def test_agreement_at_the_floor_or_the_ceiling_is_no_evidence(expects):
     claim, all_alike = replace(CLAIM, expects=expects), lambda k: exactly((k,) * 4, (k,) * 4, 100)

@@ -115,7 +115,7 @@ class Verdict:
     p: float | None = None  # after Holm's correction
     raw_p: float | None = None  # before it; None: not in the ledger's family
     same: str = ""  # the claim that is the same comparison here
-    ours: bool = False  # a claim that the paper does not make
+    group: str = "paper"  # whose statement it is: a key of `paper.claims.GROUPS`
     counted: bool = False  # about counts or times of the architecture: no network was trained for it
 
 
@@ -134,7 +134,7 @@ def _verdict(row: Mapping) -> Verdict:
     return Verdict(row["id"], text("where"), row["sentence"], row["verdict"], text("reason"), text("compared"), _scaled(row.get("estimate"), factor),
                    tuple((name, *pair) for name, pair in pairs if pair), row["unit"] if isinstance(row.get("unit"), str) else "points", text("expected"),
                    _scaled(paper.get("value"), 1.0), said("mark"), said("note"), said("over"), len(row.get("seeds") or []), _scaled(row.get("p_holm"), 1.0), _scaled(row.get("p"), 1.0),
-                   text("same_as"), bool(row.get("ours")), bool(row.get("counted")))  # fmt: skip
+                   text("same_as"), text("group") or ("ours" if row.get("ours") else "paper"), bool(row.get("counted")))  # fmt: skip
 
 
 def read_claims(root, profile: str, ledger: str = "claims") -> list[Verdict]:

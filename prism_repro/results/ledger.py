@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from ..files import write_atomic
 from ..hashes import to_text
-from ..paper.claims import MARGIN, Claim, derived, printed_over
+from ..paper.claims import GROUPS, MARGIN, Claim, derived, printed_over
 from ..paper.crobo import ablation, score
 from ..paper.tables import Printed
 from .figures import INK, QUIET, STYLE
@@ -103,10 +103,9 @@ def family_of(verdicts: Sequence[Verdict]) -> int:
 
 def claims_data(profile: str, verdicts: Sequence[Verdict]) -> dict:
     "Collect verdicts as JSON: a tally at the top, then every claim. Numbers are rounded to nine digits, estimates and intervals as in the samples (rates, not points)."
-    paper, ours = ([v for v in verdicts if v.claim.ours == flag] for flag in (False, True))
-    split = {"measured": [v for v in verdicts if not counted(v.claim)], "counted": [v for v in verdicts if counted(v.claim)]}
+    split = {group: [v for v in verdicts if v.claim.group == group] for group in GROUPS} | {"measured": [v for v in verdicts if not counted(v.claim)], "counted": [v for v in verdicts if counted(v.claim)]}
     return {
-        "profile": profile, "summary": {"all": tally(verdicts), "paper": tally(paper), "ours": tally(ours)} | {name: tally(group) for name, group in split.items()},
+        "profile": profile, "summary": {"all": tally(verdicts)} | {name: tally(group) for name, group in split.items()},
         "rules": {"alpha": ALPHA, "seeds": MIN_SEEDS, "margin": MARGIN, "floor": FLOOR, "ceiling": CEILING, "chunks": MIN_CHUNKS, "correction": "Holm", "family": family_of(verdicts), "over": "this ledger"},
         "claims": [_one(v) for v in verdicts],
     }  # fmt: skip
@@ -119,7 +118,7 @@ def _one(v: Verdict) -> dict:
     both = lambda x: None if x is None else [number(y) for y in x]
     unit, factor, _ = unit_of(c)
     return {
-        "id": c.id, "where": c.where, "sentence": c.sentence, "ours": c.ours, "kind": c.kind, "measure": c.measure, "rule": c.rule, "expected": c.expects, "note": c.note,
+        "id": c.id, "where": c.where, "sentence": c.sentence, "ours": c.ours, "group": c.group, "kind": c.kind, "measure": c.measure, "rule": c.rule, "expected": c.expects, "note": c.note,
         "compared": v.compared, "cases": list(v.cases), "left_out": list(v.left_out), "seeds": list(v.seeds), "episodes": v.episodes, "values": v.values, "unit_of_n": UNITS.get(c.kind), "counted": counted(c),
         "estimate": number(v.estimate), "unit": unit, "factor": factor, "level": v.level, "interval": both(v.interval), "bootstrap": both(v.bootstrap), "p": number(v.p), "p_holm": number(v.adjusted),
         "these_nets": {"first_only": v.nets.first, "second_only": v.nets.second, "p": number(v.nets.p)} if v.nets else None,
@@ -140,8 +139,8 @@ def _row(v: Verdict) -> list[str]:
 
 
 def claims_markdown(profile: str, verdicts: Sequence[Verdict]) -> str:
-    "Write the ledger in Markdown: tally, the paper's claims, ours, how to read it."
-    groups = {"The paper's claims": [v for v in verdicts if not v.claim.ours], "Beyond the paper": [v for v in verdicts if v.claim.ours]}
+    "Write the ledger in Markdown: tally, the paper's claims, what is told beside it, ours, how to read it."
+    groups = {title: [v for v in verdicts if v.claim.group == group] for group, title in GROUPS.items()}
     halves = [(f"{name}, {half}", [v for v in group if counted(v.claim) == flag]) for name, group in groups.items() for flag, half in ((False, "measured"), (True, "counted or timed"))]
     rows = [[name, *(str(n) for n in tally(group).values()), str(len(group))] for name, group in halves if group]
     text = [f"# Claims, profile {profile}" + (f" ({SMOKE})" if profile == "quick" else ""), tabulate(rows, ("", *VERDICTS, "all"), tablefmt="github", disable_numparse=True)]

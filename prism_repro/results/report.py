@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..files import write_atomic
+from ..paper.claims import GROUPS
 from .inventory import Artefact, Run, Verdict, artefacts, coverage, duration, film_strip, headline, jointly, missing_records, read_claims, runs
 from .page import (VERDICTS, badge, document, escape, film_strip_tag, interval_svg, links, markdown_html, picture_tag, print_pdf, table_parts,
                                       to_the_right, video_tag)
@@ -106,7 +107,7 @@ def verdicts_section(profile: str, verdicts: Sequence[Verdict], ledger: Artefact
         limits[v.unit] = max([limits.get(v.unit, 1e-9), 1.05 * abs(v.estimate or 0), *(1.05 * x for x in ends)])
     run, rest = [v for v in verdicts if v.verdict != "not run"], [v for v in verdicts if v.verdict == "not run"]
     rows = lambda found: '<ul class="claims">' + "".join(_claim(v, limits) for v in found) + "</ul>"
-    listed = "".join(f"<h3>{title}</h3>{rows(found)}" for title, ours in (("The paper's claims", False), ("Beyond the paper", True)) if (found := [v for v in run if v.ours == ours]))
+    listed = "".join(f"<h3>{title}</h3>{rows(found)}" for group, title in GROUPS.items() if (found := [v for v in run if v.group == group]))
     folded = f"<details><summary>{len(rest)} claims that this profile did not run</summary>{rows(rest)}</details>" if rest else ""
     rule = ('<p class="small">Verdicts are computed, never typed: <em>reproduced</em> and <em>contradicted</em> mean that the intervals exclude zero in the claimed or the opposite direction '
             "after Holm's correction; <em>inconclusive</em> is anything else that was run. Pictures: the estimate (dot) with its intervals over training seeds (thick) and from the bootstrap of seeds and "
