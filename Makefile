@@ -75,9 +75,9 @@ golden: $(READY)
 export: $(READY)
 	nbdev_export && nbdev_clean && prism-repro export-tests && prism-repro readme
 
-# The front page's own table and figure: those of the quick profile, as it last ran here.
+# The front page, with the tables and figures of the committed records.
 readme: $(READY)
-	cp figures/quick/figure_tasks.png figures/readme.png
+	cp figures/lite/figure_tasks.png figures/readme.png
 	jupyter execute --inplace nbs/index.ipynb && nbdev_clean --fname nbs/index.ipynb && prism-repro readme
 
 # Does a wheel built here work in an environment that has nothing else?
