@@ -21,6 +21,14 @@ def test_a_bootstrap_repeats_and_pairs_the_arms():
     assert percentile_interval(one, 0.9)[0] >= percentile_interval(one, 0.95)[0]
 
 
+def test_seeds_share_the_luck_of_their_episodes():
+    one = np.array([1.0] * 12 + [0.0] * 20 + [-1.0] * 8)
+    drawn = two_level_bootstrap([[one]] * 6, 4000)
+    assert abs(np.var(drawn) / (np.var(one) / 40) - 1) < 0.1, "six seeds that agree on every episode know no more than one"
+    apart = two_level_bootstrap([[one], [one], [one[:39]]], 4000)  # other episodes: each seed's luck is its own
+    assert np.var(apart) < 0.6 * np.var(one) / 40
+
+
 def test_a_bootstrap_of_seeds_without_spread_within_is_the_seeds_own():
     samples = [[np.full(10, value)] for value in (0.0, 1.0)]
     drawn = two_level_bootstrap(samples, 4000)

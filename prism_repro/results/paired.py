@@ -43,14 +43,17 @@ def t_test(d: Float[np.ndarray, "S"], null: float = 0.0, side: str = "both", res
 
 # %% ../../nbs/results/81_paired.ipynb #c013
 def two_level_bootstrap(samples: Samples, n: int = 4000, seed: int = 0) -> Float[np.ndarray, "n"]:
-    "Resample seeds, then each one's episodes, block by block; return the `n` mean differences."
+    "Resample the training seeds and, block by block, the episodes that they share; return the `n` mean differences."
     rng, S = np.random.default_rng(seed), len(samples)
-    chosen, drawn = rng.integers(S, size=(n, S)), np.zeros((n, S))
-    for s, blocks in enumerate(samples):
-        at = chosen == s
-        for block in blocks:
-            drawn[at] += np.asarray(block, np.float64)[rng.integers(len(block), size=(int(at.sum()), len(block)))].mean(1)
-    return drawn.mean(1)
+    chosen, drawn = rng.integers(S, size=(n, S)), np.zeros(n)
+    times = [(chosen == s).mean(1) for s in range(S)]  # each seed's weight in each draw
+    shared = len({tuple(len(block) for block in blocks) for blocks in samples}) == 1
+    common = [rng.integers(len(block), size=(n, len(block))) for block in samples[0]] if shared else None
+    for blocks, weight in zip(samples, times):
+        for i, block in enumerate(blocks):
+            picked = common[i] if shared else rng.integers(len(block), size=(n, len(block)))
+            drawn += weight * np.asarray(block, np.float64)[picked].mean(1)
+    return drawn
 
 
 def percentile_interval(drawn: Float[np.ndarray, "n"], level: float = 0.95) -> tuple[float, float]:
@@ -58,7 +61,7 @@ def percentile_interval(drawn: Float[np.ndarray, "n"], level: float = 0.95) -> t
     low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
     return float(low), float(high)
 
-# %% ../../nbs/results/81_paired.ipynb #c019
+# %% ../../nbs/results/81_paired.ipynb #c021
 def tost(d: Float[np.ndarray, "S"], margin: float, resolution: float = 0.0) -> float:
     "Test that the mean difference lies within +-margin: the larger p-value of two one-sided tests."
     return max(t_test(d, -margin, "above", resolution), t_test(d, margin, "below", resolution))
@@ -68,7 +71,7 @@ def beyond(d: Float[np.ndarray, "S"], margin: float, resolution: float = 0.0) ->
     "Test that the mean difference lies outside +-margin, on either side; at most 0.05 when the 95 % interval does."
     return min(1.0, 2 * min(t_test(d, margin, "above", resolution), t_test(d, -margin, "below", resolution)))
 
-# %% ../../nbs/results/81_paired.ipynb #c024
+# %% ../../nbs/results/81_paired.ipynb #c026
 def holm(p: Sequence[float]) -> list[float]:
     "Adjust p-values for their number by Holm's step-down procedure."
     adjusted, worst = [0.0] * len(p), 0.0
@@ -77,7 +80,7 @@ def holm(p: Sequence[float]) -> list[float]:
         adjusted[i] = worst
     return adjusted
 
-# %% ../../nbs/results/81_paired.ipynb #c030
+# %% ../../nbs/results/81_paired.ipynb #c032
 def sign_flip(totals: Sequence[int]) -> float:
     "Test whether whole numbers, one an episode, are as likely negative as positive: the exact two-sided p-value over all ways to sign them; 1 when all are 0."
     sizes = [abs(int(total)) for total in totals if total]
