@@ -152,7 +152,7 @@ def claims_markdown(profile: str, verdicts: Sequence[Verdict]) -> str:
 def _notes(family: int) -> list[str]:
     points = f"{100 * MARGIN:.0f} points"
     return [
-        f"Verdicts are computed. The unit is the training seed, at least {MIN_SEEDS}: *reproduced* and *contradicted* need both 95 % intervals (Student's t over seeds; bootstrap of seeds, then episodes) on one side of zero, and a t-test p-value of at most {ALPHA} after Holm's correction over the "
+        f"Verdicts are computed. The unit is the training seed, at least {MIN_SEEDS}: *reproduced* and *contradicted* need both 95 % intervals (Student's t over seeds; bootstrap of seeds and of the episodes that they share) on one side of zero, and a t-test p-value of at most {ALPHA} after Holm's correction over the "
         f"{family} claims of this ledger with enough seeds. A ledger is one paper's claims in one profile: where a profile has two, each is corrected for itself.",
         "*Measured*: on trained networks. *Counted or timed*: properties of the architecture, which no training changes. They have no interval and are not corrected, and they are tallied apart because they say nothing about how well anything works. "
         f"A p95 needs {MIN_CHUNKS} timed chunks.",
