@@ -84,6 +84,10 @@ def test_figure_5_by_hand(tmp_path):
     assert str(steps[1]).startswith("AvgPool: +20.0 points [") and "+2.00 M parameters, +10.0 points a million; undecided." in str(steps[1])
     figure = figure_5(comparison)
     assert texts(figure).count("not run") == 2 and "nets, not methods" in texts(figure) and sum(bool(t.arrow_patch) for t in figure.axes[0].texts) == 3
+    dots = [line.get_window_extent() for line in figure.axes[0].lines if line.get_marker() in "os"]
+    box = figure.axes[0].get_window_extent()
+    assert len(dots) == 6 and all(box.x0 < dot.x0 and dot.x1 < box.x1 for dot in dots), "every head lies within the axes"
+    assert len({round(dot.x0, 3) for dot in dots}) == 6, "heads of equal size stand side by side"
     record_path(tmp_path, "lite", "can-ms-sspool-plain-fm").unlink()
     after = read_table(tmp_path, "lite", "figure_5", entries, STAND_INS)
     assert "several scales: not run" in texts(figure_5(after)) and [s.head for s in scale_steps(after)] == ["AvgPool", "MaxPool"]
