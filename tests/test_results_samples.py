@@ -107,6 +107,11 @@ def test_questions_about_one_picture_are_one_unit():
     assert np.allclose([b.mean() for b in by_unit(found)[0]], [b.mean() for b in found.samples[0]])
 
 
+def test_units_stand_in_one_order_for_every_training_seed():
+    found = assemble({"x": [(1.0, {0: {"b": 2.0, "a": 1.0}, 1: {"a": 1.0, "b": 2.0}})]}, counted=False)
+    assert [list(row[0]) for row in by_unit(found)] == [[1.0, 2.0]] * 2
+
+
 def test_the_same_initial_states_under_two_objectives_are_drawn_together():
     records, cells = two(), dict(CELLS)
     for (question, encoder, _), cell in CELLS.items():

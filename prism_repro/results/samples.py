@@ -127,7 +127,7 @@ def by_unit(found: Sampled) -> list[list[np.ndarray]]:
 
 
 def _one_a_unit(row: list[np.ndarray], named: list[tuple]) -> np.ndarray:
-    place = {name: i for i, name in enumerate(dict.fromkeys(name for names in named for name in names))}
+    place = {name: i for i, name in enumerate(sorted({name for names in named for name in names}, key=repr))}  # one order for all training seeds: the bootstrap draws for them alike
     total = np.zeros(len(place))
     for block, names in zip(row, named):
         np.add.at(total, [place[name] for name in names], block * (len(place) / len(block)))
