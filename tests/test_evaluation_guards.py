@@ -101,3 +101,11 @@ def test_limits_that_would_be_constants_are_refused(wrong):
         limit_action([0.1, 0.2], np.zeros(2), max_jump=wrong)
     with pytest.raises(ValueError, match="limit=None"):
         limit_action([0.1, 0.2], None, limit=None)
+
+
+@pytest.mark.parametrize("hold, limit, max_jump", [("still", [1.5] * 10, 0.1), ("repeat", 1.0, 0.1), ("repeat", [1.5] * 10, None)])
+def test_a_policy_of_poses_gets_none_of_the_defaults_of_displacements(hold, limit, max_jump):
+    check_absolute({}, "still", 1.0, None)
+    check_absolute({"actions": "absolute"}, "repeat", [1.5] * 10, 0.1)
+    with pytest.raises(ValueError, match="commands absolute poses.*hold='repeat'.*and a max_jump"):
+        check_absolute({"actions": "absolute"}, hold, limit, max_jump)

@@ -218,6 +218,14 @@ def test_settings_that_would_send_nonsense_are_refused(settings, message):
         runner_of(Fake(), **settings)
 
 
+def test_a_policy_of_poses_is_given_limits_of_its_own():
+    policy, settings = Fake(), dict(hold="repeat", limit=[1.5, 1.5])
+    policy.config["actions"] = "absolute"
+    with pytest.raises(ValueError, match="max_jump=None is meant for displacements"):
+        runner_of(policy, **settings)
+    runner_of(policy, max_jump=0.1, **settings).close()
+
+
 def test_what_is_no_policy_is_named(tmp_path):
     for wrong in (None, {}):
         with pytest.raises(ValueError, match="cannot act: pass the folder"):

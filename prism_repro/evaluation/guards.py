@@ -117,11 +117,11 @@ def check_limits(name: str, value, d: int) -> None:
         raise ValueError(f"{name}={value!r}: expected a number of at least 0, or one for each of {d} components; np.inf does not limit.")
 
 
-def check_absolute(config: dict, hold: str, limit) -> None:
-    "Raise ValueError where a policy of absolute poses is given the defaults of displacements: zeros are a place, not a rest, and 1 is a metre."
-    if config.get("actions") == "absolute" and (hold != "repeat" or np.ndim(limit) == 0):
-        raise ValueError(f"The policy commands absolute poses, and hold={hold!r} with limit={limit!r} is meant for displacements: pass hold='repeat', "
-                         "one limit for each of the 10 components (m for the position), and a max_jump.")
+def check_absolute(config: dict, hold: str, limit, max_jump) -> None:
+    "Raise ValueError where a policy of absolute poses is given the defaults of displacements: zeros are a place, not a rest, 1 is a metre, and without `max_jump` one wrong pose is a leap."
+    if config.get("actions") == "absolute" and (hold != "repeat" or np.ndim(limit) == 0 or max_jump is None):
+        raise ValueError(f"The policy commands absolute poses, and hold={hold!r} with limit={limit!r} and max_jump={max_jump!r} is meant for displacements: pass hold='repeat', "
+                         "one limit for each of the 10 components (m for the position), and a max_jump (np.inf does not limit).")
 
 
 def each_component(name: str, value, d: int, switches: list, free: float) -> Float[np.ndarray, "Da"]:

@@ -140,7 +140,7 @@ class PolicyRunner:
     ):
         _check_choices(on_late=(on_late, "hold", "raise", "wait"), hold=(hold, "still", "repeat"), on_stale=(on_stale, "raise", "hold"), on_limit=(on_limit, "clip", "raise"))
         self.policy = _actor(policy)
-        check_absolute(self.policy.config, hold, limit)
+        check_absolute(self.policy.config, hold, limit, max_jump)
         if lead and not background:
             raise ValueError(f"lead={lead} starts chunks early, which needs background=True.")
         trained = self.policy.config.get("hz")
