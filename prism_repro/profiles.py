@@ -25,9 +25,11 @@ def merge(
 
 # %% ../nbs/06_profiles.ipynb #c006
 def read_own(path) -> dict:
-    "Read what people wrote of a profile. Raises ValueError for a file that is not a profile's."
+    "Read what people wrote of a profile. Raises FileNotFoundError for no file, ValueError for one that is not a profile's."
     import yaml
 
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no parameter file {path}, looked for from {Path.cwd()}. Run it in the root of a clone, or give the file's own path.")
     try:
         params = yaml.safe_load(Path(path).read_bytes())
     except yaml.YAMLError as error:
@@ -53,7 +55,9 @@ def params_path(root, profile: str) -> Path:
     "Find a profile's parameter file: `params.yaml` is `quick`, the others are folders of `profiles/`. Raises FileNotFoundError with the profiles that exist."
     path = Path(root) / ("params.yaml" if profile == "quick" else f"profiles/{profile}/params.yaml")
     if not path.is_file():
-        there = ["quick", *sorted(p.parent.name for p in Path(root).glob("profiles/*/params.yaml"))]
+        there = ["quick"] * (Path(root) / "params.yaml").is_file() + sorted(p.parent.name for p in Path(root).glob("profiles/*/params.yaml"))
+        if not there:
+            raise FileNotFoundError(f"There is no profile {profile!r}, nor any other, in {Path(root).resolve()}. Run it in the root of a clone.")
         raise FileNotFoundError(f"There is no profile {profile!r} (no {path}); there are: {', '.join(there)}.")
     return path
 

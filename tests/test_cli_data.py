@@ -2,10 +2,12 @@
 
 
 import json
+import re
+import shlex
 
 import pytest
 
-from prism_repro.cli.data import main
+from prism_repro.cli.data import _parser, main
 
 
 def test_bad_files_and_names_end_in_a_sentence_and_status_1(tmp_path, capsys):
@@ -20,6 +22,16 @@ def test_bad_files_and_names_end_in_a_sentence_and_status_1(tmp_path, capsys):
     assert not (tmp_path / "real").exists()
     with pytest.raises(SystemExit):
         main(["sell"])
+
+
+@pytest.mark.parametrize("task", ["lift", None])
+def test_the_advice_of_a_refusal_can_be_followed(task):
+    from prism_repro.demos.drift import Drift, Finding
+    from prism_repro.demos.public import refusal
+
+    said = refusal(Drift("my demos.hdf5", task, [Finding("version", "another one")]))
+    args = _parser().parse_args(shlex.split(re.search("`prism-repro data (.+?)` takes it", said)[1]))
+    assert (args.command, args.file, args.task, args.force) == ("add", "my demos.hdf5", task, True)
 
 
 @pytest.mark.slow

@@ -24,6 +24,16 @@ def test_commands_of_the_repository_say_so_elsewhere(tmp_path, monkeypatch, caps
     assert main(["--version"]) == 0 and not list(tmp_path.iterdir())
 
 
+def test_ctrl_c_is_a_sentence(monkeypatch, capsys):
+    import prism_repro.cli.plan as plan
+
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan, "main", interrupted)
+    assert main(["plan", "quick"]) == 130 and capsys.readouterr().err == "\nprism-repro plan: interrupted.\n"
+
+
 def test_unknown_commands_are_named(capsys):
     assert main(["trian"]) == 2
     assert "no command 'trian'" in capsys.readouterr().err

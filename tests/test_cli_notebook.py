@@ -105,5 +105,11 @@ def test_the_command_line_names_what_is_missing(tmp_path, capsys, monkeypatch):
         (tmp_path / "bad.yaml").write_text(content)
         assert main(["a.ipynb", "--params", "bad.yaml"]) == 2
         assert "bad.yaml is not" in capsys.readouterr().err
+    (tmp_path / "params.yaml").rename(tmp_path / "elsewhere.yaml")
+    for call, what in ((["a.ipynb"], "no parameter file params.yaml"), (["b.ipynb", "--params", "elsewhere.yaml"], "no notebook b.ipynb")):
+        assert main(call) == 2
+        said = capsys.readouterr().err
+        assert what in said and str(tmp_path) in said and "root of a clone" in said and "Errno" not in said
+    (tmp_path / "elsewhere.yaml").rename(tmp_path / "params.yaml")
     assert main(["a.ipynb", "--section", "cells.a"]) == 0
     assert (tmp_path / "work/notebooks/quick/a-a.ipynb").exists()

@@ -37,7 +37,26 @@ def test_a_plan_is_printed_and_written_only_when_asked(tmp_path, capsys):
     assert main(call) == 0 and "out of step" not in capsys.readouterr().out
 
 
+def test_stages_beside_the_cells_are_listed(tmp_path, capsys):
+    house(tmp_path)
+    pretrain = {"foreach": "${pretrain}", "do": {"wdir": "${root}", "cmd": "x ${key}", "outs": ["results/${profile}/records/${key}.json"]}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"vars": [{"pretrain": {"mae": {}}}], "stages": {"pretrain": pretrain}}))
+    call = ["tiny", "--root", str(tmp_path)]
+    assert main(call) == 0
+    out = capsys.readouterr().out
+    assert "missing: mae" in out and "prism-repro run --profile tiny" in out and "make repro PROFILE=tiny" in out
+    assert main([*call, "--for", "table_4"]) == 0 and "mae" not in capsys.readouterr().out
+
+
+def test_less_than_one_core_is_refused(tmp_path, capsys):
+    house(tmp_path)
+    for cores in ("-3", "0"):
+        assert main(["tiny", "--root", str(tmp_path), "--cores", cores]) == 2
+        said = capsys.readouterr()
+        assert f"--cores {cores}: at least 1" in said.err and not said.out
+
+
 def test_mistakes_are_sentences(tmp_path, capsys):
-    assert main(["nowhere", "--root", str(tmp_path)]) == 2 and "no profile 'nowhere'" in capsys.readouterr().err
+    assert main(["nowhere", "--root", str(tmp_path)]) == 2 and "no profile 'nowhere'" in (said := capsys.readouterr().err) and "root of a clone" in said
     house(tmp_path, tables={"table_77": {}})
     assert main(["tiny", "--root", str(tmp_path)]) == 2 and "table_77" in capsys.readouterr().err

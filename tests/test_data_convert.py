@@ -86,7 +86,9 @@ def test_wrong_arrays_are_named_and_nothing_is_written(tmp_path, message):
     (dict(low_dim={"top": 3}), "do not do"), (dict(action_scale=[1.0]), "2 positive numbers"), (dict(action_scale=[1.0, 0.0]), "list of positive numbers"),
     (dict(action_scale=[1.0, float("inf")]), "list of positive numbers"), (dict(action_scale=0.5), "list of positive numbers"), (dict(cameras="top"), "expected a list of names"),
     (dict(low_dim=["arm_qpos"]), "a mapping of names to sizes"), (dict(keys={"arm": "arm_qpos"}), r"names \['arm'\], which the file will not hold"), (dict(hz=0), "hz=0: expected"),
-    (dict(hz=float("nan")), "hz=nan"), (dict(image_size=0), "image_size=0: expected"), (dict(image_size=16.0), "image_size=16.0"), (dict(image_size=-4), "image_size=-4")])
+    (dict(hz=float("nan")), "hz=nan"), (dict(image_size=0), "image_size=0: expected"), (dict(image_size=16.0), "image_size=16.0"), (dict(image_size=-4), "image_size=-4"),
+    (dict(valid_fraction=5), "valid_fraction=5: expected the share"), (dict(valid_fraction=1), "valid_fraction=1:"), (dict(valid_fraction=-1), "valid_fraction=-1:"),
+    (dict(valid_fraction=float("nan")), "valid_fraction=nan"), (dict(valid_fraction=None), "valid_fraction=None"), (dict(valid_fraction="0.1"), "valid_fraction='0.1'")])
 def test_wrong_settings_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         convert_episodes([episode()], tmp_path / "a.hdf5", **{**SETTINGS, **changes})

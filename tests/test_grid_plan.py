@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from prism_repro.grid.others import Other
 from prism_repro.grid.plan import Row, in_order, measure, plan, read_budget, report
 from prism_repro.grid.rates import Rate, rollouts_key, training_key
+from prism_repro.grid.stages import Stage
 from prism_repro.grid.states import Cell, cells_of, read_sections
 from prism_repro.results.records import record_path, write_machine, write_record
 
@@ -87,6 +89,22 @@ def test_what_decides_most_comes_first(tmp_path):
 @pytest.mark.parametrize("text, seconds, cores", [("9m", 540, None), ("2 h on 2 cores", 7200, 2), ("90s", 90, None), ("1.5 hours", 5400, None), ("45 minutes on 1 core", 2700, 1), ("3 days", 259200, None)])
 def test_budgets_are_read(text, seconds, cores):
     assert read_budget(text) == (seconds, cores)
+
+
+@pytest.mark.parametrize("cores", [0, -3])
+def test_less_than_one_core_is_refused(tmp_path, cores):
+    with pytest.raises(ValueError, match=f"^{cores} cores: at least 1"):
+        report(plan(house(tmp_path), "tiny", device="cpu"), cores)
+    with pytest.raises(ValueError, match="0 cores: at least 1"):
+        read_budget("2 h on 0 cores")
+
+
+def test_a_profile_without_cells_is_a_sentence_and_no_table(tmp_path):
+    root = house(tmp_path, grid={"settings": {}, "objectives": {}, "tables": {}})
+    text = report(plan(root, "tiny", device="cpu"), 2)
+    assert text.splitlines() == ["Profile tiny on 2 cores", "", "Profile tiny has no cells: it runs nothing of the first paper's tables and figures."]
+    other = Other(Stage("cloning@cloning-x", "x", (), ()), "results/tiny/records/cloning-x.json", "missing")
+    assert "missing: cloning-x" in report(plan(root, "tiny", device="cpu"), 2, [other]) and "prism-repro run --profile tiny" in report(plan(root, "tiny", device="cpu"), 2, [other])
 
 
 @pytest.mark.parametrize("text", ["", "soon", "9", "-3m", "3 weeks"])

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import prism_repro
-from prism_repro.grid.ray import cell_stages, commit, outdated, task_of
+from prism_repro.grid.ray import cell_stages, commit, outdated, run_profile, task_of
 
 DVC = [sys.executable, "-m", "dvc"]
 CELL = """
@@ -143,6 +143,14 @@ def test_cells_that_feed_cells_are_left_to_dvc(house):
     (house / "params.yaml").write_text(yaml.safe_dump(dict(n=3, cells=dict(a=dict(steps=1, pause=0, after="none"), b=dict(steps=1, pause=0, after="a.json")))))
     with pytest.raises(ValueError, match="cell@a makes what another cell stage reads"):
         cell_stages(Repo(str(house)), "dvc.yaml")
+
+
+def test_a_folder_that_is_no_clone_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no dvc.yaml in {tmp_path}. Run it in the root of a clone"):
+        run_profile(tmp_path, "dvc.yaml")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    with pytest.raises(FileNotFoundError, match="DVC does not work there"):
+        run_profile(tmp_path, "dvc.yaml")
 
 
 def copy_package(folder) -> Path:

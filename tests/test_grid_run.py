@@ -86,6 +86,92 @@ def test_undone_cells_are_run_data_first_and_those_that_decide_most(pretend):
     assert run(root, "tiny", say=lines.append) == 0 and ran[4:] == ["observations@lift_wide", "cell@lift_wide-sspool-fm"]
 
 
+@pytest.fixture
+def second(pretend, monkeypatch):
+    "A profile with stages of the second paper beside the cells, which leave an empty record that counts as sound."
+    root, ran, codes = pretend
+    monkeypatch.setattr("prism_repro.grid.others.check_record", lambda path, record: None)
+    monkeypatch.setattr("prism_repro.grid.others.check_evidence", lambda path, record: None)
+    take, record = module.execute, "results/${profile}/records/${key}.json"
+    own = {
+        "frames": {"foreach": "${frames}", "do": {"wdir": "${root}", "cmd": "make frames", "outs": ["data/${profile}/${key}/frames.hdf5"]}},
+        "pretrain": {"foreach": "${pretrain}", "do": {"wdir": "${root}", "cmd": "pretrain", "deps": ["data/${profile}/solids/frames.hdf5"], "outs": [record, "data/${profile}/pretraining/${key}.json"]}},
+        "cloning": {"foreach": "${cloning}", "do": {"wdir": "${root}", "cmd": "clone", "deps": ["data/${profile}/pretraining"], "outs": [record]}},
+        "token_probe": {"foreach": "${token_probe}", "do": {"wdir": "${root}", "cmd": "probe", "deps": ["results/${profile}/records/lift_wide-maxpool-fm.json"], "outs": [record]}},
+        "latency": {"foreach": "${latency}", "do": {"wdir": "${root}", "cmd": "time", "outs": [record]}},
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES | own}, sort_keys=False))
+    more = {"frames": {"solids": {}}, "pretrain": {"mae": {}, "crobo": {}}, "cloning": {"cloning-x": {}}, "token_probe": {"probe": {}}, "latency": {"latency": {}}}
+    set_params = lambda **parts: (root / "profiles/tiny/params.yaml").write_text(yaml.safe_dump(copy.deepcopy(PARAMS) | more | parts))
+
+    def instead(stage, root, log, seconds=0):
+        code = take(stage, root, log, seconds)
+        if code == 0 and stage.name not in codes and stage.name.partition("@")[0] in ("pretrain", "cloning", "token_probe"):
+            path = root / next(out for out in stage.outs if out.startswith("results/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+        return code
+
+    monkeypatch.setattr(module, "execute", instead)
+    set_params()
+    return root, ran, codes, set_params
+
+
+def test_the_second_paper_comes_after_the_cells(second):
+    root, ran, *_ = second
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 0
+    assert ran[1:4] == [f"cell@lift_wide-{name}-fm" for name in ("avgpool", "sspool", "maxpool")]
+    assert ran[4:] == ["frames@solids", "pretrain@crobo", "pretrain@mae", "cloning@cloning-x", "token_probe@probe"]  # what ran is not run again for the next one
+    assert "4 of the 4 records of the second paper" in lines[1] and "after the cells: pretrain 2, cloning 1, token_probe 1." in lines[1]
+    assert lines[2] == "Not taken here: latency. `make repro PROFILE=tiny` (or `dvc repro profiles/tiny/dvc.yaml`) makes them."
+    assert lines[-1] == "7 done; 0 cells are left, and 0 of the second paper's 4 records."
+    assert run(root, "tiny", say=lines.append) == 0 and len(ran) == 9 and lines[-1].startswith("nothing was run; 0 cells")
+    (root / "results/tiny/records/cloning-x.json").unlink()
+    assert run(root, "tiny", ["table_3"], say=lines.append) == 0 and len(ran) == 9  # a table wants cells
+    assert run(root, "tiny", say=lines.append) == 0 and ran[9:] == ["frames@solids", "pretrain@crobo", "pretrain@mae", "cloning@cloning-x"]
+
+
+def test_a_profile_without_cells_says_so_and_runs_the_rest(second):
+    root, ran, _, set_params = second
+    set_params(cells={}, tables={}, token_probe={})
+    lines = []
+    assert run(root, "tiny", say=lines.append, budget=3600) == 0 and "pretrain@crobo" in ran
+    assert "cells" not in lines[0] and "3 of the 3 records of the second paper in profile tiny are to be made in 60 min: pretrain 2, cloning 1" in lines[0]
+
+
+def test_what_needs_a_stage_that_failed_waits(second):
+    root, ran, codes, _ = second
+    codes["pretrain@crobo"] = 1
+    codes["cell@lift_wide-maxpool-fm"] = 1
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 1 and "pretrain@mae" in ran and not {"cloning@cloning-x", "token_probe@probe"} & set(ran)
+    assert "cloning@cloning-x: not started, it needs pretrain@crobo" in lines and "token_probe@probe: not started, it needs cell@lift_wide-maxpool-fm" in lines
+    assert lines[-1] == "3 done, 2 failed; 1 cells are left, and 3 of the second paper's 4 records."
+
+
+def test_the_second_paper_ends_with_the_time(second):
+    root, ran, codes, set_params = second
+    set_params(cells={}, tables={})
+    codes["pretrain@mae"] = None  # its time was up
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 0 and any("the time was up in pretrain@mae" in line and "from its last checkpoint" in line for line in lines)
+    lines.clear()
+    assert run(root, "tiny", say=lines.append, budget=0.0) == 0 and any(line.startswith("Not started, for the time is up: pretrain@mae, ") for line in lines)
+
+
+def test_a_stage_that_leaves_no_record_has_failed_and_a_damaged_one_is_left_alone(second):
+    root, ran, codes, set_params = second
+    codes["pretrain@crobo"] = 0  # ends well, and writes nothing
+    path = root / "results/tiny/records/mae.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    lines = []
+    assert run(root, "tiny", say=lines.append) == 1 and any("pretrain@mae: its record is damaged" in line for line in lines) and path.read_text() == "{"
+    assert "pretrain@crobo: it ended well and left no sound results/tiny/records/crobo.json" in lines
+    assert "cloning@cloning-x: not started, it needs pretrain@crobo, pretrain@mae" in lines and "cloning@cloning-x" not in ran
+
+
 def test_only_the_tables_that_are_asked_for(pretend):
     root, ran, _ = pretend
     assert run(root, "tiny", ["table_3"], say=lambda line: None) == 0 and ran == ["observations@lift_wide", "cell@lift_wide-avgpool-fm"]

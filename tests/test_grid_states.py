@@ -123,6 +123,8 @@ def test_a_table_may_be_asked_for_alone(tmp_path):
     assert {cell.name for cell in cells(root, "figure_4")} == {f"lift_wide_42-{name}-fm" for name in ("sspool", "ms-sspool", "prism")}
     with pytest.raises(ValueError, match="no table_9; it has table_1"):
         cells(root, "table_9")
+    with pytest.raises(ValueError, match="crobo_table_1 is the second paper's.* leave out --for"):
+        cells_of(root, read_sections(root, "tiny") | {"crobo_tables": {"crobo_table_1": {}}}, ["crobo_table_1"])
     house(tmp_path, common={key: value for key, value in PARAMS["common"].items() if key != "Tp"})
     with pytest.raises(ValueError, match="says 'Tp'"):
         cells(root)

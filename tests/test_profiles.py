@@ -33,6 +33,18 @@ def test_a_profile_is_found_by_name(tmp_path):
         params_path(tmp_path, "gpu")
 
 
+def test_a_folder_without_profiles_is_no_clone(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised:
+        params_path(tmp_path, "quick")
+    assert str(tmp_path) in str(raised.value) and "root of a clone" in str(raised.value) and "there are" not in str(raised.value)
+    (tmp_path / "profiles/lite").mkdir(parents=True)
+    (tmp_path / "profiles/lite/params.yaml").write_text("profile: lite\n")
+    with pytest.raises(FileNotFoundError, match=r"there are: lite\.$"):
+        params_path(tmp_path, "quick")
+    with pytest.raises(FileNotFoundError, match="no parameter file .*nothing.yaml.* root of a clone"):
+        read_own(tmp_path / "nothing.yaml")
+
+
 def test_merging_changes_neither():
     base, over = {"a": {"b": 1}, "c": [1]}, {"a": {"d": 2}, "c": [2]}
     assert merge(base, over) == {"a": {"b": 1, "d": 2}, "c": [2]} and base == {"a": {"b": 1}, "c": [1]} and over == {"a": {"d": 2}, "c": [2]}

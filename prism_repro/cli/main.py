@@ -51,4 +51,8 @@ def main(argv=None) -> int:
     if argv[0] not in COMMANDS:
         print(f"prism-repro: there is no command {argv[0]!r}.\n\n{usage()}", file=sys.stderr)
         return 2
-    return importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
+    try:
+        return importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
+    except KeyboardInterrupt:
+        print(f"\nprism-repro {argv[0]}: interrupted.", file=sys.stderr)
+        return 130

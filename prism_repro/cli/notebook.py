@@ -119,6 +119,8 @@ def main(argv=None) -> int:
     parser.add_argument("--out", help="executed notebook; default work/notebooks/<profile>/<notebook>[-<section>].ipynb")
     args = parser.parse_args(argv)
     try:
+        if not Path(args.notebook).is_file():
+            raise FileNotFoundError(f"There is no notebook {args.notebook}, looked for from {Path.cwd()}. Run it in the root of a clone.")
         parameters = stage_parameters(args.params, args.section, args.defaults)
         parameters |= {"name": args.name} if args.name else {}
         stem = "-".join([Path(args.notebook).stem, *([parameters["name"]] if "name" in parameters else [])])

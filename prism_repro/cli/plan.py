@@ -11,19 +11,23 @@ import sys
 
 # %% ../../nbs/cli/98_plan.ipynb #c004
 def main(argv=None) -> int:
-    "Print a profile's cells, which tables want them, which exist and what the rest costs on this machine."
+    "Print a profile's cells, which tables want them, which exist and what the rest costs on this machine; then which records there are beside the cells."
     parser = argparse.ArgumentParser(prog="prism-repro plan", description=main.__doc__)
     parser.add_argument("profile", help="quick, or a folder of profiles/")
     parser.add_argument("--write", action="store_true", help="write the cells, tables and figures that follow from `grid` into grid.json beside the profile's params.yaml")
     parser.add_argument("--for", dest="tables", nargs="+", default=[], metavar="TABLE", help="only what these tables and figures want")
-    parser.add_argument("--cores", type=int, help="on how many cores (default: this machine's)")
+    parser.add_argument("--cores", type=int, help="on how many cores, at least 1 (default: all of this machine's)")
     parser.add_argument("--measure", action="store_true", help="time a few steps where no record says what they cost; kept in work/rates.json")
     parser.add_argument("--root", default=".", help="the repository")
     args = parser.parse_args(argv)
     from prism_repro.grid.cells import in_step, write_sections
+    from prism_repro.grid.others import others_of
     from prism_repro.grid.plan import measure, plan, report
     from prism_repro.profiles import GRID, params_path
 
+    if args.cores is not None and args.cores < 1:
+        print(f"prism-repro plan: --cores {args.cores}: at least 1 is needed. Leave it out for all of this machine's.", file=sys.stderr)
+        return 2
     try:
         path = params_path(args.root, args.profile)
         if args.write:
@@ -33,7 +37,7 @@ def main(argv=None) -> int:
         found = plan(args.root, args.profile, args.tables)
         if args.measure and measure(found, args.root):
             found = plan(args.root, args.profile, args.tables)
-        print(report(found, args.cores))
+        print(report(found, args.cores, [] if args.tables else others_of(args.root, args.profile)))
     except (ValueError, OSError) as error:
         print(f"prism-repro plan: {error}", file=sys.stderr)
         return 2

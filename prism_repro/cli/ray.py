@@ -7,6 +7,7 @@ __all__ = ['pipeline_of', 'main']
 
 # %% ../../nbs/cli/98_ray.ipynb #c002
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from ..grid.ray import run_profile
 # %% ../../nbs/cli/98_ray.ipynb #c004
 def pipeline_of(profile: str, root=".") -> str:
     "Tell where a profile's dvc.yaml lies, from the root. Raises ValueError with the profiles that exist."
-    there = {"quick": "dvc.yaml"} | {p.parent.name: f"profiles/{p.parent.name}/dvc.yaml" for p in sorted(Path(root).glob("profiles/*/dvc.yaml"))}
-    if profile not in there or not (Path(root) / there[profile]).is_file():
-        raise ValueError(f"There is no profile {profile!r} in {Path(root).resolve()}; there is {', '.join(there)}. Run it in the root of a clone.")
+    files = [Path(root) / "dvc.yaml", *sorted(Path(root).glob("profiles/*/dvc.yaml"))]
+    there = {path.parent.name if path != files[0] else "quick": path.relative_to(root).as_posix() for path in files if path.is_file()}
+    if profile not in there:
+        raise ValueError(f"There is no profile {profile!r} in {Path(root).resolve()}; there is {', '.join(there) or 'none'}. Run it in the root of a clone.")
     return there[profile]
 
 
@@ -37,7 +39,7 @@ def main(argv=None) -> int:
 
     args = _parser().parse_args(argv)
     for name in ("cpus", "gpus"):
-        if (share := getattr(args, name)) is not None and (share < 0 or share > 1 and share != int(share) or name == "cpus" and share == 0):
+        if (share := getattr(args, name)) is not None and (not math.isfinite(share) or share < 0 or share > 1 and share != int(share) or name == "cpus" and share == 0):
             print(f"prism-repro ray: --{name} {share:g} is no share: it should be a whole number, or a part of one between 0 and 1.", file=sys.stderr)
             return 2
     try:
@@ -46,6 +48,6 @@ def main(argv=None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from there.", file=sys.stderr)
         return 130
-    except (ValueError, ImportError, ConnectionError, DvcException) as error:
+    except (ValueError, ImportError, FileNotFoundError, ConnectionError, DvcException) as error:
         print(f"prism-repro ray: {error}", file=sys.stderr)
         return 2

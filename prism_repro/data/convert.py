@@ -86,7 +86,7 @@ def _check_names(cameras, low_dim, keys) -> None:
         raise ValueError(f"keys={dict(keys)!r} names {unknown}, which the file will not hold: on the left stand names in the file, {[*names, 'actions']}, on the right what your episodes call them.")
 
 
-def _check_numbers(path, image_size, hz, action_scale) -> None:
+def _check_numbers(path, image_size, hz, action_scale, valid_fraction) -> None:
     if not isinstance(image_size, Integral) or image_size < 1:
         raise ValueError(f"image_size={image_size!r}: expected the pixels of a square's side, an integer of at least 1.")
     if not isinstance(hz, Real) or not 0 < hz < np.inf:
@@ -94,6 +94,8 @@ def _check_numbers(path, image_size, hz, action_scale) -> None:
     scale = np.zeros(0) if action_scale is None else np.asarray(action_scale)
     if scale.ndim != 1 or scale.dtype.kind not in "fiu" or not ((scale > 0) & (scale < np.inf)).all():
         raise ValueError(f"action_scale={action_scale!r}: expected a list of positive numbers, one for each column of the actions, or None.")
+    if not isinstance(valid_fraction, Real) or not 0 <= valid_fraction < 1:
+        raise ValueError(f"valid_fraction={valid_fraction!r}: expected the share of the episodes that nobody trains on, at least 0 and less than 1, such as 0.1.")
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder: give the name of a file, such as {Path(path) / 'mine.hdf5'}.")
 
@@ -175,7 +177,7 @@ def convert_episodes(
     image_size: int = 84,  # pixels
     action_scale: Sequence[float] | None = None,  # what an action of 1 means on the robot, one a column (m, rad, ...); None: they are in [-1, 1]
     keys: Mapping[str, str] | None = None,  # name in the file -> key in your episodes, where they differ
-    valid_fraction: float = 0.1,
+    valid_fraction: float = 0.1,  # of the episodes, in [0, 1)
     seed: int = 0,  # of the split into train and valid
 ) -> dict:
     """Write a robot's own episodes as a demonstration file; report what it holds, and `config`, the entries of a policy's configuration that follow from it.
@@ -184,7 +186,7 @@ def convert_episodes(
     then nothing is written.
     """
     _check_names(cameras, low_dim, keys or {})
-    _check_numbers(path, image_size, hz, action_scale)
+    _check_numbers(path, image_size, hz, action_scale, valid_fraction)
     image_size, hz, low_dim = int(image_size), hz if isinstance(hz, int) else float(hz), {key: int(size) for key, size in low_dim.items()}  # JSON knows no numpy
     converter = _Converter(cameras, low_dim, image_size, action_scale, keys or {})
     attrs = dict(env_args=dict(env_name=task, type=REAL, env_kwargs={}), task=task, hz=hz, image_size=image_size,

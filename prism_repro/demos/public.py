@@ -9,6 +9,7 @@ __all__ = ['HUB', 'FOLDER', 'PUBLIC', 'CHUNK', 'PublicFile', 'download', 'check_
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import urllib.error
 import urllib.request
@@ -165,8 +166,9 @@ def _note_of(path) -> Path:
 def refusal(found) -> str:
     "Say why a file (see `drift`) is refused, and what to do."
     what = "\n".join(f"  {finding.check}: {finding.sentence}." for finding in found.findings)
+    forced = f"prism-repro data add {shlex.quote(str(found.path))}{f' --task {found.task}' if found.task else ''} --force"
     return (f"{found.path} does not fit the installed simulator (robosuite {SUPPORTED['robosuite']}):\n{what}\nTake the file that was made for this version, or install the version that it was made for. "
-            "--force takes it as it is, and everything made from it will say so.")
+            f"`{forced}` takes it as it is, and everything made from it will say so.")
 
 
 def judge(path, task: str | None = None, *, force: bool = False) -> dict:

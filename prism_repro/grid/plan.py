@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .others import Other, others_report
 from .rates import Rate, device_name, episode_steps, nearest, read_rates, rollouts_key, training_key
 from .states import Cell, cells_of, learned, read_sections, state_of
 from ..hashes import config_hash
@@ -131,6 +132,8 @@ def read_budget(text: str) -> tuple[float, int | None]:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(d|h|min|m|s)\w*(?:\s+on\s+(\d+)\s+cores?)?\s*", str(text))
     if not found:
         raise ValueError(f"{text!r} is no stretch of time: write 9m, 2h, 90s or `2 h on 2 cores`.")
+    if found[3] and int(found[3]) < 1:
+        raise ValueError(f"{text!r} names {found[3]} cores: at least 1 is needed.")
     return float(found[1]) * {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}[found[2]], int(found[3]) if found[3] else None
 
 
@@ -143,6 +146,8 @@ def duration(seconds: float | None) -> str:
 
 def summary(found: Plan, cores: int) -> list[str]:
     "Say in sentences what a plan comes to on so many cores."
+    if not found.rows:
+        return [f"Profile {found.profile} has no cells: it runs nothing of the first paper's tables and figures."]
     counts = {state: sum(row.state == state for row in found.rows) for state in ("valid", "stale", "damaged", "missing")}
     known = [row for row in found.todo if row.cpu is not None]
     lines = [f"{len(found.rows)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items() if n) + "."]
@@ -167,19 +172,23 @@ def summary(found: Plan, cores: int) -> list[str]:
 
 def report(
     found: Plan,
-    cores: int | None = None,  # default: this machine's
+    cores: int | None = None,  # at least 1; default: this machine's
+    others: list[Other] = (),  # stages beside the cells that leave a record
 ) -> str:
-    "Write a plan out, a cell a line."
+    "Write a plan out, a cell a line, then what there is beside the cells. Raises ValueError for less than one core."
+    if cores is not None and cores < 1:
+        raise ValueError(f"{cores} cores: at least 1 is needed. Leave it out for all of this machine's, {usable_cores()}.")
     cores = cores or usable_cores()
     width = max((len(row.cell.name) for row in found.rows), default=4) + 2
-    lines = [f"{'cell':{width}}{'record':9}{'left':>9}  {'wanted by'}"]
+    lines = [f"{'cell':{width}}{'record':9}{'left':>9}  {'wanted by'}"] if found.rows else []
     for row in found.rows:
         note = "; ".join(filter(None, [row.note if row.state != "valid" else "", row.source]))
         left = duration(row.seconds(cores)) if row.state != "valid" else ""
         lines.append(f"{row.cell.name:{width}}{row.state:9}{left:>9}  {', '.join(row.cell.tables) or '-'}{f'   [{note}]' if note else ''}")
-    return "\n".join([f"Profile {found.profile} on {cores} cores", "", *lines, "", *summary(found, cores)])
+    more = ["", *others_report(others, found.profile)] if others else []
+    return "\n".join([f"Profile {found.profile} on {cores} cores", "", *lines, *[""] * bool(lines), *summary(found, cores), *more])
 
-# %% ../../nbs/grid/67_plan.ipynb #c015
+# %% ../../nbs/grid/67_plan.ipynb #c017
 def measure(
     found: Plan,
     root=".",

@@ -93,6 +93,7 @@ def resolve(template: dict, name: str, names: dict, root: Path, home: Path) -> S
 def stages(
     root,  # the repository
     profile: str,
+    params: dict | None = None,  # its parameters; default: as they are written
 ) -> list[Stage]:
     """List a profile's stages as DVC would resolve them, in the order of dvc.yaml.
 
@@ -101,7 +102,7 @@ def stages(
     import yaml
 
     root, found = Path(root), []
-    params = read_profile(root, profile)
+    params = read_profile(root, profile) if params is None else params
     home = root / params["params_file"] if "params_file" in params else root / "params.yaml"
     pipeline = yaml.safe_load((root / "dvc.yaml").read_bytes())
     for unsaid in (row for row in pipeline.get("vars", []) if isinstance(row, dict)):

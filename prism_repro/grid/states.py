@@ -86,7 +86,9 @@ def cells_of(root, params: dict, tables=()) -> list[Cell]:
     "Resolve a profile's cells, all or those that some tables want, in its order. Raises ValueError for a table that it does not have or settings that are incomplete."
     profile, wanted = params["profile"], wanted_by(params)
     if missing := [table for table in tables if table not in {**params.get("tables", {}), **params.get("figures", {})}]:
-        raise ValueError(f"Profile {profile!r} has no {', '.join(missing)}; it has {', '.join([*params.get('tables', {}), *params.get('figures', {})]) or 'no grid'}.")
+        if second := [table for table in missing if table in {**params.get("crobo_tables", {}), **params.get("crobo_figures", {})}]:
+            raise ValueError(f"{second[0]} is the second paper's, whose stages are not cells and are not taken by table: leave out --for.")
+        raise ValueError(f"Profile {profile!r} has no {', '.join(missing)}; it has {', '.join([*params.get('tables', {}), *params.get('figures', {})]) or 'no table of cells'}.")
     chosen = {name: merge(params.get("common", {}), cell) for name, cell in params["cells"].items() if not tables or set(tables) & set(wanted[name])}
     starts = sorted({(*CODE, *task_code(settings["task"])) for settings in chosen.values()})
     codes, attrs, data = dict(zip(starts, code_hashes(starts))), {}, {}
