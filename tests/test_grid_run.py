@@ -125,7 +125,7 @@ def test_the_second_paper_comes_after_the_cells(second):
     assert ran[4:] == ["frames@solids", "pretrain@crobo", "pretrain@mae", "cloning@cloning-x", "token_probe@probe"]  # what ran is not run again for the next one
     assert "4 of the 4 records of the second paper" in lines[1] and "after the cells: pretrain 2, cloning 1, token_probe 1." in lines[1]
     assert lines[2] == "Not taken here: latency. `make repro PROFILE=tiny` (or `dvc repro profiles/tiny/dvc.yaml`) makes them."
-    assert lines[-1] == "7 done; 0 cells are left, and 0 of the second paper's 4 records."
+    assert lines[-1] == "7 done; 0 cells are left; 0 of the second paper's 4 records are left."
     assert run(root, "tiny", say=lines.append) == 0 and len(ran) == 9 and lines[-1].startswith("nothing was run; 0 cells")
     (root / "results/tiny/records/cloning-x.json").unlink()
     assert run(root, "tiny", ["table_3"], say=lines.append) == 0 and len(ran) == 9  # a table wants cells
@@ -138,6 +138,7 @@ def test_a_profile_without_cells_says_so_and_runs_the_rest(second):
     lines = []
     assert run(root, "tiny", say=lines.append, budget=3600) == 0 and "pretrain@crobo" in ran
     assert "cells" not in lines[0] and "3 of the 3 records of the second paper in profile tiny are to be made in 60 min: pretrain 2, cloning 1" in lines[0]
+    assert lines[-1] == "3 done; 0 of the second paper's 3 records are left."
 
 
 def test_what_needs_a_stage_that_failed_waits(second):
@@ -146,8 +147,8 @@ def test_what_needs_a_stage_that_failed_waits(second):
     codes["cell@lift_wide-maxpool-fm"] = 1
     lines = []
     assert run(root, "tiny", say=lines.append) == 1 and "pretrain@mae" in ran and not {"cloning@cloning-x", "token_probe@probe"} & set(ran)
-    assert "cloning@cloning-x: not started, it needs pretrain@crobo" in lines and "token_probe@probe: not started, it needs cell@lift_wide-maxpool-fm" in lines
-    assert lines[-1] == "3 done, 2 failed; 1 cells are left, and 3 of the second paper's 4 records."
+    assert "Not started, for pretrain@crobo should be there first: cloning@cloning-x." in lines and "Not started, for cell@lift_wide-maxpool-fm should be there first: token_probe@probe." in lines
+    assert lines[-1] == "3 done, 2 failed; 1 cells are left; 3 of the second paper's 4 records are left."
 
 
 def test_the_second_paper_ends_with_the_time(second):
@@ -169,7 +170,7 @@ def test_a_stage_that_leaves_no_record_has_failed_and_a_damaged_one_is_left_alon
     lines = []
     assert run(root, "tiny", say=lines.append) == 1 and any("pretrain@mae: its record is damaged" in line for line in lines) and path.read_text() == "{"
     assert "pretrain@crobo: it ended well and left no sound results/tiny/records/crobo.json" in lines
-    assert "cloning@cloning-x: not started, it needs pretrain@crobo, pretrain@mae" in lines and "cloning@cloning-x" not in ran
+    assert "Not started, for pretrain@crobo, pretrain@mae should be there first: cloning@cloning-x." in lines and "cloning@cloning-x" not in ran
 
 
 def test_only_the_tables_that_are_asked_for(pretend):
@@ -289,3 +290,27 @@ def test_a_real_cell_from_nothing_to_its_record(tmp_path):
     assert len(record["measurements"][0]["episodes"]) == 2 and "1 done; 0 cells are left" in lines[-1]
     kinds = {rate["kind"] for rate in json.loads((root / "work/rates.json").read_text())}
     assert kinds == {"demonstrations", "observations"} and plan(root, "tiny").rows[0].state == "valid"
+
+
+@pytest.mark.slow
+@pytest.mark.gl
+def test_a_real_pre_training_and_what_is_measured_on_it(tmp_path):
+    "Frames, two seeds of a tiny network and its reconstructions, through the pipeline's own commands."
+    if not (ROOT / "dvc.yaml").exists():
+        pytest.skip("needs the repository, not an installed wheel")
+    network = {"image_size": 64, "patch_size": 8, "encoder": {"dim": 32, "depth": 1, "heads": 2}, "decoder": {"dim": 32, "depth": 1, "heads": 2}}
+    second = {
+        "frames": {"solids": {"source": "solids", "settings": {"setting": "hard", "clips": 20, "length": 6, "size": 64}}},
+        "pretrain_common": {"model": network, "train": {"steps": 6, "batch_size": 8, "lr": 0.001, "warmup_steps": 2, "log_every": 2, "checkpoint_every": 3, "threads": 1}, "seeds": [1, 2],
+                            "held_out": {"n": 16, "batch_size": 8, "seed": 0}},
+        "pretrain": {"crobo": {"frames": "solids", "model": {"method": "CroBo"}}},
+        "reconstruction": {"reconstruction-crobo": {"pretraining": "crobo", "frames": {"solids": {}}, "seeds": [1], "samples": {"n": 8, "batch_size": 8, "seed": 0}, "pictures": 1}},
+    }  # fmt: skip
+    root = house(tmp_path, cells={}, tables={}, figures={}, **second)
+    shutil.copytree(ROOT / "nbs/pipeline", root / "nbs/pipeline", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    own = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {name: own[name] for name in ("frames", "pretrain", "reconstruction")}}, sort_keys=False))
+    lines = []
+    assert run(root, "tiny", budget=1200, say=lines.append) == 0, lines
+    assert lines[-1] == "2 done; 0 of the second paper's 2 records are left."
+    assert len(read_record(record_path(root, "tiny", "crobo"))["measurements"]) == 2 and read_record(record_path(root, "tiny", "reconstruction-crobo"))["kind"] == "reconstruction"

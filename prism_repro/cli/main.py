@@ -14,8 +14,8 @@ from pathlib import Path
 COMMANDS = {
     "doctor": ("prism_repro.cli.doctor", "what this machine is and which OpenGL back end renders"),
     "notebook": ("prism_repro.cli.notebook", "run one stage of the pipeline: a notebook with parameters"),
-    "plan": ("prism_repro.cli.plan", "which cells a profile has, which exist, what the rest will cost here"),
-    "run": ("prism_repro.cli.run", "run undone cells in a time box, those that decide most first"),
+    "plan": ("prism_repro.cli.plan", "what a profile has, which records exist, what the cells that are left will cost here"),
+    "run": ("prism_repro.cli.run", "run undone cells, then the second paper's stages, in a time box"),
     "ray": ("prism_repro.cli.ray", "run a profile with its cells on a Ray cluster"),
     "bundle": ("prism_repro.cli.bundle", "pack what a machine without a network lacks"),
     "report": ("prism_repro.cli.report", "tables, figures, claims and the page a reader opens first, from records alone"),

@@ -182,12 +182,13 @@ def take_others(
         box.say(f"{one.stage.name}: its record is damaged and is left alone. {one.note}")
     missing = [one for one in others if one.state == "missing"]
     undone = {f"cell@{row.cell.name}" for row in undone} | {one.stage.name for one in others if one.state == "damaged"}
-    for i, one in enumerate(missing):
+    passed: dict[str, list[str]] = {}  # why -> stages that were not started
+    for one in missing:
         if box.left() <= 0:
-            box.say(f"Not started, for the time is up: {listed([other.stage.name for other in missing[i:]])}.")
-            return
+            passed.setdefault("the time is up", []).append(one.stage.name)
+            continue
         if waits := [stage.name for stage in upstream(box.stages, one.stage) if stage.name in box.broken | undone]:
-            box.say(f"{one.stage.name}: not started, it needs {listed(waits)}")
+            passed.setdefault(f"{listed(waits)} should be there first", []).append(one.stage.name)
             continue
         box.tried[one.stage.name] = "stopped"
         box.tried[one.stage.name] = outcome = box.take(one.stage.name, one.stage)
@@ -195,6 +196,8 @@ def take_others(
             box.say(f"{one.stage.name}: it ended well and left no sound {one.record}")
             box.tried[one.stage.name] = "failed"
             box.broken.add(one.stage.name)
+    for why, names in passed.items():
+        box.say(f"Not started, for {why}: {listed(names)}.")
 
 # %% ../../nbs/grid/67_run.ipynb #c014
 def opening(box: Run, found: Plan, others: list[Other], budget: float) -> list[str]:
@@ -259,6 +262,7 @@ def summary(box: Run, todo: list[Row], others: list[Other] = ()) -> str:
     counts = {outcome: list(box.tried.values()).count(outcome) for outcome in ("done", "stopped", "failed")}
     begun = [f"{row.cell.name} at {sum(steps.values())} of {len(steps) * row.cell.settings['train']['steps']} steps" for row in todo if any((steps := learned(row.cell, box.root)).values())]
     text = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n) or "nothing was run"
-    text += f"; {len(todo)} cells are left" + (f" (begun: {', '.join(begun[:4])}{' ...' if len(begun) > 4 else ''})" if begun else "")
+    cells = f"{len(todo)} cells are left" + (f" (begun: {', '.join(begun[:4])}{' ...' if len(begun) > 4 else ''})" if begun else "")
     lacks = [one for one in others if one.state != "there" and box.tried.get(one.stage.name) != "done"]
-    return text + (f", and {len(lacks)} of the second paper's {len(others)} records" if others else "") + "."
+    has_cells = any(stage.name.startswith("cell@") for stage in box.stages)
+    return f"{text}; " + "; ".join([*[cells] * (has_cells or not others), *[f"{len(lacks)} of the second paper's {len(others)} records are left"] * bool(others)]) + "."
