@@ -34,11 +34,13 @@ def test_the_repository_is_in_step_and_the_check_notices_when_it_is_not(clone):
     notebook = clone / "nbs/cli/90_export.ipynb"
     nb = json.loads(notebook.read_text())
     nb["cells"][1]["execution_count"] = 7
+    nb["cells"] += [{**nb["cells"][1], "id": "forgotten", "source": "def test_forgotten(): ..."},
+                    {"cell_type": "markdown", "id": "use", "metadata": {}, "source": "## Use this in your own code"}, {**nb["cells"][1], "id": "borrowed", "source": "print(np.pi)"}]
     notebook.write_text(json.dumps(nb))
     (clone / "README.md").write_text("by hand")
     (clone / "grid.json").write_text((clone / "grid.json").read_text().replace("lift_wide-prism-fm", "lift_wide-prism-mf"))
     (clone / "prism_repro/vision/rogue.py").write_text("import mujoco\n")
     found = "\n".join(out_of_step(clone))
-    for expected in ("prism_repro/cli/export.py is out of step", "tests/test_cli_walls.py is out of step", "nbs/cli/90_export.ipynb is not clean",
+    for expected in ("prism_repro/cli/export.py is out of step", "tests/test_cli_walls.py is out of step", "nbs/cli/90_export.ipynb is not clean", "test_forgotten stands in a cell without `#| test`", "uses 'np', which whoever pastes it does not have",
                      "README.md is out of step", "grid.json is out of step with params.yaml", "prism_repro/vision/rogue.py is out of step", "imports 'mujoco'"):
         assert expected in found, found
