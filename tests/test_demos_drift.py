@@ -116,6 +116,18 @@ def test_images_of_another_look_are_found_out(source, tmp_path):
     assert [finding.check for finding in found.findings] == ["images"] and "obs/agentview_image at step 0 differs" in found.findings[0].sentence
 
 
+def test_a_suite_s_file_is_compared_task_by_task(source, tmp_path):
+    path = shutil.copy(source, tmp_path / "suite.hdf5")
+    with h5py.File(path, "a") as file:
+        file["data"].attrs["task"] = "libero_10"
+        for i, name in enumerate(sorted(file["data"])):
+            file[f"data/{name}"].attrs["task"] = "libero_10_0" if i else "lift"
+        del file["data"][sorted(file["data"])[1]].attrs["model_file"]  # of another task: not looked at
+    assert "a suite; check each of its tasks: libero_10_0" in drift(path).findings[0].sentence
+    assert drift(path, "lift").fits, drift(path, "lift").findings
+    assert [finding.sentence for finding in drift(path, "can").findings] == ["none of its demos is of can: their attribute task says of which they are"]
+
+
 def test_what_cannot_be_read_gets_a_sentence(tmp_path):
     (tmp_path / "zip.hdf5").write_bytes(b"PK\x03\x04")
     with pytest.raises(ValueError, match="zip.hdf5: file: expected an HDF5 file"):

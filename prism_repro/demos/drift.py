@@ -202,7 +202,10 @@ def drift(
         return found
     check_version(args, found)
     with open_demos(path) as file:
-        names = demo_names(file)
+        names = _demos_of(file, task, suite=task_of(attrs) in SUITES)
+        if not names:
+            found.add("task", f"none of its demos is of {task}: their attribute task says of which they are")
+            return found
         chosen = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(episodes, len(names))).astype(int))]
         drawn = any(images_of(file["data"][name].get("obs", {})) for name in chosen)
         settings = RenderSettings(**attrs["render"]) if "render" in attrs else RenderSettings(fast=False, thin=1.0)
@@ -216,6 +219,11 @@ def drift(
         finally:
             env.close()
     return found
+
+
+def _demos_of(file, task: str, suite: bool) -> list[str]:
+    "List the demos that a task can be held to: of a suite's file its own, which say so."
+    return [name for name in demo_names(file) if not suite or str(file["data"][name].attrs.get("task", task)) == task]
 
 
 def _check_episode(env: RobosuiteEnv, name: str, demo, limit: float, found: Drift) -> bool:
