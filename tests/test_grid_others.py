@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 import prism_repro
-from prism_repro.grid.others import TAKEN, listed, others_of, others_report, state_of_record
+from prism_repro.grid.others import TAKEN, listed, others_of, others_report
+from prism_repro.grid.states import state_of_record
 
 ROOT = Path(prism_repro.__file__).parents[1]
 repository = pytest.mark.skipif(not (ROOT / "dvc.yaml").exists(), reason="needs the repository, not an installed wheel")

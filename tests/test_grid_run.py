@@ -90,8 +90,8 @@ def test_undone_cells_are_run_data_first_and_those_that_decide_most(pretend):
 def second(pretend, monkeypatch):
     "A profile with stages of the second paper beside the cells, which leave an empty record that counts as sound."
     root, ran, codes = pretend
-    monkeypatch.setattr("prism_repro.grid.others.check_record", lambda path, record: None)
-    monkeypatch.setattr("prism_repro.grid.others.check_evidence", lambda path, record: None)
+    monkeypatch.setattr("prism_repro.grid.states.check_record", lambda path, record: None)
+    monkeypatch.setattr("prism_repro.grid.states.check_evidence", lambda path, record: None)
     take, record = module.execute, "results/${profile}/records/${key}.json"
     own = {
         "frames": {"foreach": "${frames}", "do": {"wdir": "${root}", "cmd": "make frames", "outs": ["data/${profile}/${key}/frames.hdf5"]}},

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .others import TAKEN, Other, command, listed, others_of, state_of_record
+from .others import TAKEN, Other, command, listed, others_of
 from .plan import Data, Plan, Row, duration, plan
 from .rates import Rate, keep_rate
 from .stages import Stage, stages, upstream
-from .states import learned, package_root
+from .states import learned, package_root, state_of_record
 from ..processes import usable_cores
 
 # %% ../../nbs/grid/67_run.ipynb #c005
