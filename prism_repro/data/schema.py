@@ -64,10 +64,11 @@ def _check_demo(report, where, demo, obs_keys, shapes, simulated) -> int | None:
         report.add(f"{where} attribute num_samples", n if n is not None else "a number", "nothing" if samples is None else samples)
     _check_obs(report, f"{where}/obs", demo.get("obs"), obs_keys, n)
     obs = demo["obs"] if isinstance(demo.get("obs"), h5py.Group) else {}
+    task = _text(demo.attrs.get("task", ""))  # the worlds of a suite's tasks have states of different lengths
     items = {"actions": demo.get("actions"), "states": demo.get("states"), **{f"obs/{k}": obs[k] for k in obs}}
     for key, item in items.items():
         if isinstance(item, h5py.Dataset):
-            first, shape = shapes.setdefault(key, (where, item.shape[1:]))
+            first, shape = shapes.setdefault((key, task if key == "states" else ""), (where, item.shape[1:]))
             if item.shape[1:] != shape:
                 report.add(f"{where}/{key}", f"rows of shape {shape}, as in {first}", item.shape[1:])
     return n
