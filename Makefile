@@ -16,9 +16,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 PIPELINE := $(if $(filter quick,$(PROFILE)),dvc.yaml,profiles/$(PROFILE)/dvc.yaml)
 
-.PHONY: help setup repro profile test peers report demo docs bench golden export readme wheel-check lock clean system-deps hooks release
+.PHONY: help setup repro profile test peers report demo docs bench golden same-code export readme wheel-check lock clean system-deps hooks release
 help:
-	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro report demo test peers docs bench golden export readme hooks lock wheel-check release system-deps clean"
+	@sed -n '/^#/!q;s/^# //p' Makefile; echo; echo "targets: setup repro report demo test peers docs bench golden same-code export readme hooks lock wheel-check release system-deps clean"
 
 setup: $(READY)
 $(READY): constraints.txt settings.ini setup.py pyproject.toml
@@ -70,6 +70,10 @@ bench: $(READY) $(GL)
 # What every encoder with every objective gives, remembered anew: only when a change of numbers is meant.
 golden: $(READY)
 	python -c "from prism_repro.policies.golden import write_golden; print(write_golden('tests/golden/policies.safetensors'))"
+
+# Lets the committed records stand for today's code, after comparing: WAS, the commit that made them; FRESH, a clone where a profile was made anew; WHY, what changed.
+same-code: $(READY)
+	python -c "import sys; from prism_repro.grid.same_code import write_same_code; print(write_same_code('.', *sys.argv[1:]))" '$(WAS)' '$(FRESH)' '$(WHY)'
 
 # Everything that is generated from the notebooks: the package, the tests, the README.
 export: $(READY)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from .files import write_atomic
@@ -20,10 +21,19 @@ from .files import write_atomic
 CONFIG, WEIGHTS, VERSION = "config.json", "model.safetensors", 1
 
 # %% ../nbs/05_weights.ipynb #c004
-def _note(kind: str, config_text: str) -> dict:
-    "One metadata entry: several would be stored in changing order, and equal networks would differ in their bytes."
+def _note(kind: str, config_text: str, tensors: Mapping[str, Tensor]) -> dict:
+    "What the weights file says of itself."
     sha = hashlib.sha256(config_text.encode()).hexdigest()
-    return {"prism_repro": json.dumps({"kind": kind, "version": VERSION, "config_sha256": sha}, sort_keys=True)}
+    return {"kind": kind, "version": VERSION, "config_sha256": sha, "tensors_sha256": _tensors_hash(tensors)}
+
+
+def _tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+    "Hash the tensors' names, types, shapes and values: SHA-256, hexadecimal."
+    sha = hashlib.sha256()
+    for name, x in sorted(tensors.items()):
+        sha.update(f"\n{name} {x.dtype} {tuple(x.shape)} ".encode())
+        sha.update(x.reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 
 def write_weights(
@@ -37,7 +47,9 @@ def write_weights(
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     tensors = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
-    write_atomic(folder / WEIGHTS, safetensors.torch.save(tensors, _note(kind, text)))
+    # one metadata entry: several would be stored in changing order, and equal networks would differ in their bytes
+    note = {"prism_repro": json.dumps(_note(kind, text, tensors), sort_keys=True)}
+    write_atomic(folder / WEIGHTS, safetensors.torch.save(tensors, note))
     write_atomic(folder / CONFIG, text)
     return folder
 
@@ -55,14 +67,19 @@ def read_weights(folder, kind: str) -> tuple[dict, dict[str, Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (safetensors.SafetensorError, json.JSONDecodeError) as e:
         raise ValueError(f"{path} is not a readable safetensors file ({e}). It is damaged or of another kind: save it again.") from e
-    expected = json.loads(_note(kind, text)["prism_repro"])
+    expected, found = _note(kind, text, tensors), found if isinstance(found, dict) else {}
     for key in ("kind", "version"):
         if found.get(key) != expected[key]:
             raise ValueError(f"{path} is not what is wanted here: expected {key} {expected[key]!r}, found {found.get(key)!r}.")
-    if found["config_sha256"] != expected["config_sha256"]:
+    if found.get("config_sha256") != expected["config_sha256"]:
         raise ValueError(
             f"{path} was saved with another configuration than the {CONFIG} beside it: expected sha256 {expected['config_sha256'][:12]}, "
-            f"found {found['config_sha256'][:12]}. The two files come from different runs, or {CONFIG} was edited."
+            f"found {str(found.get('config_sha256'))[:12]}. The two files come from different runs, or {CONFIG} was edited."
+        )
+    if found.get("tensors_sha256", expected["tensors_sha256"]) != expected["tensors_sha256"]:  # folders of earlier versions lack it
+        raise ValueError(
+            f"{path} holds other tensors than it was saved with: expected sha256 {str(found['tensors_sha256'])[:12]}, found {expected['tensors_sha256'][:12]}. "
+            "It was damaged or edited since: copy it again, or save it again."
         )
     return json.loads(text), tensors
 

@@ -72,7 +72,7 @@ def test_accepts_a_good_file_of_another_writer(tmp_path, obs, masks, dtype):
         with pytest.raises(KeyError, match="no mask 'nope'"):
             demo_names(f, "nope")
     missing = validate(path, obs=["agentview_image"])
-    assert [p.where for p in missing] == [f"data/demo_{i}/obs/agentview_image" for i in (2, 7, 10)]
+    assert [p.where for p in missing] == [f"data/demo_{i}/obs/agentview_image" for i in (2, 7, 10)] and missing == validate(path, obs="agentview_image")
 
 
 def test_a_file_of_a_real_robot_needs_no_states(tmp_path):
@@ -205,6 +205,16 @@ def test_same_contents_same_bytes(tmp_path):
     assert file_hash(good(tmp_path / "c.hdf5", valid_fraction=0.7)) != file_hash(a)  # another split
     attrs = read_attrs(a)
     assert attrs["env_args"] == ENV_ARGS and attrs["render"] == {"fast": True} and attrs["expert"] is None and attrs["total"] == 19
+
+
+def test_states_are_compared_within_a_task(tmp_path):
+    a, b, c = episodes()
+    wide = {**b, "states": np.zeros((len(b["actions"]), a["states"].shape[1] + 2))}
+    tasks = [{**a, "attrs": {"task": "one"}}, {**wide, "attrs": {"task": "two"}}, {**c, "attrs": {"task": "one"}}]
+    assert validate(write_demos(tmp_path / "suite.hdf5", tasks, attrs={"env_args": ENV_ARGS})) == []
+    tasks[1]["attrs"] = {"task": "one"}
+    with pytest.raises(ValueError, match="data/demo_1/states: expected rows of shape .* as in data/demo_0"):
+        write_demos(tmp_path / "mixed.hdf5", tasks, attrs={"env_args": ENV_ARGS})
 
 
 def test_given_names_and_masks_are_kept(tmp_path):

@@ -87,11 +87,11 @@ def test_what_does_not_fit_is_mapped_from_disk(tmp_path, capsys):
 def test_absolute_actions_are_another_dataset(tmp_path):
     path, demos = make(tmp_path / "a.hdf5")
     with pytest.raises(ValueError, match="data/demo_0/absolute_actions is missing"):
-        Windows.load(path, [], {}, actions="absolute")
+        Windows.load(path, ["agentview"], {}, actions="absolute")
     with h5py.File(path, "r+") as file:
         for name in file["data"]:
             file[f"data/{name}/absolute_actions"] = np.full((len(file[f"data/{name}/actions"]), 10), 3.0)
-    assert (Windows.load(path, [], {}, actions="absolute").arrays["actions"] == 3).all()
+    assert (Windows.load(path, ["agentview"], {}, actions="absolute").arrays["actions"] == 3).all()
 
 
 def test_digest_sees_data_and_horizons(tmp_path):
@@ -119,11 +119,52 @@ def test_says_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match=r"data/demo_2/obs/agentview_image: expected shape \(40, 6, 6, 3\)"):
         Windows.load(path, ["agentview"], {})
     with pytest.raises(ValueError, match="'valid' has no window: its 0 episodes"):
-        Windows.load(make(tmp_path / "b.hdf5", valid_fraction=0)[0], [], {}, split="valid")
+        Windows.load(make(tmp_path / "b.hdf5", valid_fraction=0)[0], ["agentview"], {}, split="valid")
     with pytest.raises(ValueError, match="its 2 episodes have at most 7 steps, and 8 are needed"):
-        Windows.load(make(tmp_path / "c.hdf5", lengths=(7, 7), valid_fraction=0)[0], [], {})
+        Windows.load(make(tmp_path / "c.hdf5", lengths=(7, 7), valid_fraction=0)[0], ["agentview"], {})
     with pytest.raises(ValueError, match=r"\['actions'\] do not have 9 rows"):
         Windows({"actions": np.zeros((8, 7), np.float32)}, ["demo_0"], [9])
+
+
+def row(t, value, columns=7):
+    "40 rows of zeros, and in row `t` the value."
+    out = np.zeros((40, columns))
+    out[t, columns - 1] = value
+    return out
+
+
+@pytest.mark.parametrize("where, value, message", [
+    ("obs/agentview_image", np.ones((40, 6, 6, 3), np.float32), r"expected uint8 \[N H W 3\], found float32 \[40, 6, 6, 3\].*as bytes"),
+    ("obs/agentview_image", np.ones((40, 3, 6, 6), np.uint8), r"expected .*found uint8 \[40, 3, 6, 6\]"), ("obs/agentview_image", np.ones((40, 6, 6), np.uint8), r"expected .*found uint8 \[40, 6, 6\]"),
+    ("actions", row(3, np.nan), "expected finite values, found nan in row 3.*Repair this demo or leave it out"), ("actions", row(4, -1.01), r"expected values in \[-1, 1\], found -1.01 in row 4"),
+    ("obs/robot0_eef_pos", row(39, np.inf, 3), "expected finite values, found inf in row 39"),
+])
+def test_values_that_nobody_can_learn_from_are_refused(tmp_path, where, value, message):
+    path, _ = make(tmp_path / "a.hdf5")
+    load = lambda **kw: Windows.load(path, ["agentview"], {"robot0_eef_pos": 3}, **kw)
+    with h5py.File(path, "r+") as f:
+        del f[f"data/demo_2/{where}"]
+        f[f"data/demo_2/{where}"] = value
+    for memory in (None, 0):
+        with pytest.raises(ValueError, match=f"a.hdf5: data/demo_2/{where}: {message}"):
+            load(memory=memory)
+    assert len(load(split="valid")) and len(Windows.load(path, [], {"robot0_eef_pos": 3}, split="valid")), "demos of another split do not matter"
+
+
+def test_values_at_the_limits_are_not_refused(tmp_path):
+    path, _ = make(tmp_path / "a.hdf5")
+    with h5py.File(path, "r+") as f:
+        f["data/demo_0/actions"][0] = 1 + 1e-6  # rounding; `validate` passes it
+        f["data/demo_0/obs/robot0_eef_pos"][0] = -3000
+    assert Windows.load(path, ["agentview"], {"robot0_eef_pos": 3}).arrays["robot0_eef_pos"].min() == -3000
+
+
+@pytest.mark.parametrize("cameras, low_dim, message", [
+    ("agentview", {}, r"cameras='agentview'.*expected a list of names, as \['agentview'\]"), (None, {}, "cameras=None"), ([], {}, "needs something to observe"),
+    (["agentview"], ["robot0_eef_pos"], r"low_dim=\['robot0_eef_pos'\]: expected.*a mapping of names to sizes"), (["agentview"], "robot0_eef_pos", "low_dim='robot0_eef_pos'")])
+def test_names_that_are_no_list(tmp_path, cameras, low_dim, message):
+    with pytest.raises(ValueError, match=message):
+        Windows.load(make(tmp_path / "a.hdf5")[0], cameras, low_dim)
 
 
 @pytest.mark.parametrize("n, batch_size", [(10, 4), (64, 64), (7, 20), (1000, 64)])

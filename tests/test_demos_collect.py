@@ -46,7 +46,9 @@ def test_failures_are_counted_and_too_many_stop_it(tmp_path):
 
 @pytest.mark.parametrize("arguments, message", [
     (("cans", 5), "no task 'cans'.*lift, lift_wide, can"), (("lift", 1), "1 demonstrations"), (("lift", 5, dict(workers=0)), "0 workers"),
-    (("lift", 5, dict(noise=-1.0)), "noise -1.0"), (("lift", 5, dict(first_seed=-3)), "seed is -3"), (("lift", 5, dict(noise=float("nan"))), "nan")])
+    (("lift", 5, dict(noise=-1.0)), "noise -1.0"), (("lift", 5, dict(first_seed=-3)), "seed is -3"), (("lift", 5, dict(noise=float("nan"))), "nan"),
+    (("lift", 2.5), "n=2.5: expected an integer, such as 200"), (("lift", "2"), "n='2'"), (("lift", True), "n=True"), (("lift", 5, dict(workers="2")), "workers='2': .* such as 2"),
+    (("lift", 5, dict(workers=True)), "workers=True"), (("lift", 5, dict(first_seed=2.5)), "first_seed=2.5: .* such as 0")])
 def test_bad_arguments(tmp_path, arguments, message):
     task, n, more = (*arguments, {})[:3]
     with pytest.raises(ValueError, match=message):
@@ -70,6 +72,20 @@ def test_a_suite_is_collected_task_by_task(tmp_path, monkeypatch):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(ValueError, match="is a folder.*lift.hdf5"):
         collect("lift", 5, tmp_path)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "notes").write_text("kept")
+    for path in (tmp_path / "notes" / "x.hdf5", tmp_path / "notes" / "more" / "x.hdf5"):
+        with pytest.raises(ValueError, match="x.hdf5 cannot be written, because .*notes is a file and not a folder"):
+            collect("lift", 5, path)
+
+
+def test_a_script_that_collects_while_it_is_read_is_told_so(tmp_path):
+    (tmp_path / "script.py").write_text(f"from prism_repro.demos.collect import collect\ncollect('lift', 2, {str(tmp_path / 'x.hdf5')!r}, workers=1, progress=False)")
+    said = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=300)
+    assert said.returncode and 'must call collect below `if __name__ == "__main__":`' in said.stderr and "UnboundLocalError" not in said.stderr
+    assert os.listdir(tmp_path) == ["script.py"]
 
 
 SCRIPT = """import signal

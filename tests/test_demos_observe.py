@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("robosuite")
 
 from prism_repro.data.schema import read_attrs, validate, write_demos
-from prism_repro.demos.observe import render_observations, task_of
+from prism_repro.demos.observe import render_observations, task_of, write_view
 from prism_repro.envs.rendering import RenderSettings
 from prism_repro.envs.robosuite import RobosuiteEnv
 
@@ -115,10 +115,6 @@ def test_a_source_that_cannot_be_rendered_gets_a_sentence(source, tmp_path):
         render_observations(tmp_path / "nowhere.hdf5", out, **QUICK)
     with pytest.raises(ValueError, match="the source itself"):
         render_observations(source, source, **QUICK)
-    with pytest.raises(ValueError, match="whole number of pixels"):
-        render_observations(source, out, cameras=CAMERAS, size=24.5)
-    with pytest.raises(ValueError, match="No cameras were given: choose from agentview"):
-        render_observations(source, out, cameras=(), size=24)
     damaged = Path(shutil.copy(source, tmp_path / "damaged.hdf5"))
     with h5py.File(damaged, "a") as file:
         del file["data/demo_1/states"]
@@ -129,6 +125,29 @@ def test_a_source_that_cannot_be_rendered_gets_a_sentence(source, tmp_path):
     with pytest.raises(ValueError, match="is of the task 'coffee', and the tasks that can be rendered are lift"):
         render_observations(damaged, out, **QUICK)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    *[(dict(size=size), f"image size is {size!r}, but it is a whole number of pixels") for size in (24.5, 0, -1, True, "24", None, float("nan"), float("inf"))],
+    (dict(cameras=()), "No cameras were given: choose from agentview"), (dict(cameras=None), "No cameras were given"),
+    (dict(cameras="agentview"), r"cameras='agentview': expected a list of names, as \['agentview'\]; this task has agentview, robot0"),
+    (dict(cameras=["agentview", "agentview"]), "expected each camera's name once"), (dict(cameras=[3]), r"cameras=\(3,\)"),
+    *[(dict(workers=workers), f"workers={workers!r}: expected an integer, at least 1") for workers in (0, -1, 1.5, "2", True)],
+    (dict(path=""), "is a folder: .*observations.hdf5"), (dict(path="notes/o.hdf5"), "o.hdf5 cannot be written, because .*notes is a file"),
+])
+def test_bad_arguments_are_refused_before_a_process_is_started(source, tmp_path, monkeypatch, arguments, message):
+    def started(*_):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("prism_repro.demos.observe.process_pool", started)
+    (tmp_path / "notes").write_text("kept")
+    with pytest.raises(ValueError, match=message):
+        render_observations(source, **QUICK | arguments | dict(path=tmp_path / arguments.get("path", "out.hdf5")))
+    with pytest.raises(AssertionError, match="a process was started"):
+        render_observations(source, tmp_path / "out.hdf5", **QUICK | dict(size=24.0, workers=np.int64(2)))
+    with pytest.raises(ValueError, match="every=0: expected an integer"):
+        write_view(source, tmp_path / "out.hdf5", None, cameras=CAMERAS, size=24, render=RenderSettings(), every=0)
+    assert os.listdir(tmp_path) == ["notes"]
 
 
 @pytest.mark.gl

@@ -56,6 +56,15 @@ def test_where_the_object_starts_and_how_large_it_is_may_differ(lift):
     assert xml.count("0.0213") == 1 and compare(lift, xml) == []
 
 
+def test_a_content_type_of_another_version_is_dropped(lift):
+    xml, here = lift.model_xml(), lift._xml
+    typed = re.sub(r'(<(?:mesh|texture) [^>]*?)( file=")', r'\1 content_type="text/of-another-version"\2', xml)
+    assert typed.count("content_type") > 5 and to_installed(typed, here) == to_installed(xml, here) and compare(lift, typed) == []
+    with pytest.raises(ValueError, match="there does not compile"):
+        compile_model(typed, "there")
+    assert to_installed(typed, here.replace("<mesh ", '<mesh content_type="model/stl" ')).count("content_type") == typed.count("content_type"), "this one writes it, so it reads it"
+
+
 def test_a_model_that_does_not_compile_is_named(lift):
     with pytest.raises(ValueError, match="mine does not compile with MuJoCo 3.3.7: .*no-such.png"):
         compile_model(to_installed(lift.model_xml().replace("red-wood.png", "no-such.png"), lift._xml), "mine")

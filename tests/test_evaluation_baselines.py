@@ -20,6 +20,18 @@ def test_uniform_numbers_and_a_mean(tmp_path):
     assert np.allclose(Baseline("lift", mean_action(path)).act({}, noise), 0.4)
 
 
+@pytest.mark.parametrize("Ta", [0, 2.5, True])
+def test_chunks_without_actions_are_refused(Ta):
+    with pytest.raises(ValueError, match=f"Ta={Ta!r}: expected a whole number"):
+        Baseline("lift", Ta=Ta)
+
+
+@pytest.mark.parametrize("change,match", [(dict(seeds=[]), "seeds is empty"), (dict(seeds=[3, 3]), "more than once"), (dict(workers=0), "workers=0"), (dict(horizon=0), "horizon=0")])
+def test_what_rollouts_refuse_is_refused_for_baselines(change, match):
+    with pytest.raises(ValueError, match=match):
+        rollouts(Baseline("lift"), **(dict(seeds=[3], progress=False) | change))
+
+
 def test_they_play_the_same_episodes_whatever_the_number_of_workers():
     pytest.importorskip("robosuite")
     one, two = (rollouts(Baseline("lift"), [5, 3, 4], horizon=20, workers=w, progress=False) for w in (1, 2))

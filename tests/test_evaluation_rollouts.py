@@ -2,14 +2,16 @@
 
 
 import json
-
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from prism_repro.evaluation.baselines import Baseline
-from prism_repro.evaluation.rollouts import check_render, episode_noise, is_observed, rollouts, run_episode, stack_history
+from prism_repro.evaluation.rollouts import check_render, episode_noise, film, is_observed, rollouts, run_episode, stack_history
 
 POLICY = Path(__file__).parent / "fixtures" / "lift_policy"  # stock Lift, 600 steps of a very small network: weak on purpose, so that episodes end both ways
 
@@ -68,6 +70,83 @@ def test_noise_is_a_function_of_episode_and_chunk():
     assert np.array_equal(a, episode_noise(5, 0, (16, 7)))
     assert not np.array_equal(a, episode_noise(5, 1, (16, 7)))
     assert not np.array_equal(a, episode_noise(6, 0, (16, 7)))
+
+
+def without_worker(*_):
+    pytest.fail("a process was started")
+
+
+@pytest.mark.parametrize(
+    "change,match",
+    [
+        (dict(seeds=[]), "seeds is empty"),
+        (dict(seeds=5), "seeds=5: expected a list of whole numbers"),
+        (dict(seeds=[1, 2, 1]), r"The seeds \[1\] come more than once"),
+        (dict(seeds=[-1]), "seed=-1: expected a whole number of at least 0"),
+        (dict(seeds=[2.5]), "seed=2.5: expected a whole number"),
+        (dict(workers=0), "workers=0: expected a whole number of at least 1"),
+        (dict(workers=1.5), "workers=1.5: expected a whole number"),
+        (dict(horizon=0), "horizon=0: expected a whole number of at least 1"),
+        (dict(horizon=2.5), "horizon=2.5: expected a whole number"),
+        (dict(task="lifft"), "There is no task 'lifft'"),
+        (dict(policy=None), "policy=None: expected the folder of a saved policy"),
+    ],
+)
+def test_what_cannot_be_rolled_out_is_refused_before_processes_start(change, match, monkeypatch):
+    monkeypatch.setattr("prism_repro.evaluation.rollouts.process_pool", without_worker)
+    with pytest.raises(ValueError, match=match):
+        rollouts(**(dict(policy=POLICY, seeds=[1], progress=False) | change))
+
+
+@pytest.mark.parametrize(
+    "files,error,match",
+    [
+        ({}, FileNotFoundError, "config.json is missing: a saved policy is a folder"),
+        ({"config.json": "{}"}, FileNotFoundError, "model.safetensors is missing"),
+        ({"policy.json": "{}"}, FileNotFoundError, "pass OnnxPolicy"),
+        ({"config.json": "{", "model.safetensors": ""}, ValueError, "config.json is not JSON"),
+        ({"config.json": '{"depth": 3}', "model.safetensors": ""}, ValueError, r"is not a policy: its configuration lacks \['cameras', "),
+    ],
+)
+def test_a_folder_that_is_no_policy_is_refused_before_processes_start(files, error, match, tmp_path, monkeypatch):
+    monkeypatch.setattr("prism_repro.evaluation.rollouts.process_pool", without_worker)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for call in (lambda: rollouts(tmp_path, [1]), lambda: film(tmp_path, 1)):
+        with pytest.raises(error, match=match):
+            call()
+
+
+@pytest.mark.parametrize("change", [dict(seed=-1), dict(seed=2.5), dict(horizon=0), dict(frames=0), dict(size=0)])
+def test_what_cannot_be_filmed_is_refused(change):
+    (name, value), = change.items()
+    with pytest.raises(ValueError, match=f"{name}={value}: expected a whole number of at least"):
+        film(POLICY, **(dict(seed=1) | change))
+
+
+class Killed:
+    "An actor whose arrival ends the worker."
+    config = Baseline("lift").config
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_dead_worker_is_told_with_its_causes():
+    with pytest.raises(RuntimeError, match="worker on task 'lift' died.*below `if __name__.*out of memory"):
+        rollouts(Killed(), [1], workers=1, progress=False)
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from prism_repro.evaluation.baselines import Baseline\nfrom prism_repro.evaluation.rollouts import rollouts\nrollouts(Baseline('lift'), [1], workers=1, progress=False)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and 'call it below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1] and "bootstrapping phase" in done.stderr
+
+
+def test_seeds_of_numpy_are_seeds(monkeypatch):
+    monkeypatch.setattr("prism_repro.evaluation.rollouts._rollouts", lambda policy, task, seeds, *rest: [dict(seed=seed) for seed in seeds])
+    assert rollouts(Baseline("lift"), np.arange(3)) == [dict(seed=0), dict(seed=1), dict(seed=2)] == rollouts(Baseline("lift"), range(3), horizon=np.int64(5))
 
 
 def test_data_rendered_otherwise_are_refused():

@@ -50,6 +50,18 @@ def test_the_code_hash_moves_with_the_code_alone(package):
     assert code_hash(start, package) != before  # two imports away
 
 
+def test_code_known_to_compute_the_same_keeps_its_results(package, monkeypatch):
+    start, file = ["pkg.high.e"], package / "pkg/low/a.py"
+    before, text = code_hash(start, package), file.read_text()
+    file.write_text(text.replace("return", "assert x is not None\n    return"))
+    now = hashes.source_hash(start, package)
+    assert code_hash(start, package) == now != before
+    monkeypatch.setattr(hashes, "same_code", lambda: {now: before})
+    assert code_hash(start, package) == before and hashes.source_hash(start, package) == now
+    file.write_text(text.replace("return 2", "return 3"))
+    assert code_hash(start, package) not in (before, now)  # any other edit is other code
+
+
 def test_the_tree_does_not_depend_on_the_python_version():
     source = "class A(B, k=1):\n    'Doc.'\n    x: int = None\n    async def f(self, a, /, *b, c=..., **d):\n        return [f'{a!r:>{c}}', {**d}, b'', 1j]\n"
     assert config_hash(hashes.syntax(hashes.ast.parse(source))) == "931d6442a202888853cfe44f6250f281d6d0982098e1e4eab83ed3901fef0644"

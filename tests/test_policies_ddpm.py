@@ -185,6 +185,10 @@ def test_noise_generators_depend_on_bits_shape_and_purpose():
         (dict(sampler="ddim"), "no sampler 'ddim': choose one of DDPM, DDIM"),
         (dict(num_steps=0), "num_steps=0 does not fit: the sampler visits between 1 and train_steps=100"),
         (dict(num_steps=101), "num_steps=101 does not fit"),
+        (dict(num_steps=2.5), "num_steps=2.5 does not fit.*a whole number"),
+        (dict(num_steps=True), "num_steps=True does not fit"),
+        (dict(train_steps=100.0), "train_steps=100.0 is not a number of steps"),
+        (dict(train_steps=0), "train_steps=0 is not a number of steps"),
         (dict(clip=0.0), "clip=0.0 would leave no actions"),
     ],
 )

@@ -53,6 +53,7 @@ def test_times_are_a_function_of_the_generator():
     assert 0 <= a.min() < 0.01 and 0.99 < a.max() < 1 and abs(a.mean() - 0.5) < 0.02
 
 
-def test_no_steps_is_refused():
-    with pytest.raises(ValueError, match="num_steps=0 is not a number of steps"):
-        FlowMatching(num_steps=0)
+@pytest.mark.parametrize("num_steps", [0, -1, 2.5, True, "3"])
+def test_what_is_no_number_of_steps_is_refused(num_steps):
+    with pytest.raises(ValueError, match=f"num_steps={num_steps!r} is not a number of steps.*choose a whole number"):
+        FlowMatching(num_steps=num_steps)

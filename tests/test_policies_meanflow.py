@@ -185,7 +185,15 @@ def test_sampling_goes_from_noise_to_data_in_equal_intervals(N):
     torch.testing.assert_close(torch.tensor(seen), torch.tensor([((n + 1) / N, n / N) for n in reversed(range(N))]))
 
 
-@pytest.mark.parametrize("settings,match", [(dict(num_steps=0), "num_steps=0 is not a number of steps"), (dict(ratio=75), "ratio=75 is no probability")])
+@pytest.mark.parametrize(
+    "settings,match",
+    [
+        (dict(num_steps=0), "num_steps=0 is not a number of steps"),
+        (dict(num_steps=2.5), "num_steps=2.5 is not a number of steps"),
+        (dict(num_steps=True), "num_steps=True is not a number of steps"),
+        (dict(ratio=75), "ratio=75 is no probability"),
+    ],
+)
 def test_what_does_not_fit_is_refused(settings, match):
     with pytest.raises(ValueError, match=match):
         MeanFlow(**settings)

@@ -162,11 +162,30 @@ def test_weights_of_another_kind_and_shape_are_refused(saved):
         ({"objective": {"name": "DDIM"}}, "choose DP"),
         ({"objective": {"name": "FM", "steps": 3}}, "'steps'"),
         ({"cameras": [], "low_dim": {}}, "observe nothing"),
+        ({"Ta": 9}, "Ta=9 do not fit"),
+        ({"Ta": 2.5}, "Ta=2.5: expected a whole number"),
+        ({"To": "2"}, "To='2': expected a whole number"),
+        ({"Tp": True}, "Tp=True: expected a whole number"),
+        ({"action_dim": 7.0}, "action_dim=7.0: expected a whole number"),
+        ({"crop_size": 36.0}, "crop_size=36.0: expected a whole number"),
+        ({"low_dim": {"joints": 2.0}}, r"low_dim\['joints'\]=2.0: expected a whole number"),
+        ({"low_dim": ["joints"]}, r"low_dim=\['joints'\]: expected a dictionary"),
+        ({"objective": "FM"}, "objective='FM': expected a dictionary"),
+        ({"encoder": "PRISM"}, "encoder='PRISM': expected a dictionary"),
+        ({"actions": "relative"}, "actions='relative': choose one of delta, absolute"),
+        ({"objective": {"name": "FM", "num_steps": 2.5}}, "num_steps=2.5 is not a number of steps"),
+        ({"objective": {"name": "DP", "num_steps": True}}, "num_steps=True does not fit"),
+        ({"objective": {"name": "MF", "num_steps": 0}}, "num_steps=0 is not a number of steps"),
     ],
 )
 def test_configurations_that_contradict_themselves_are_refused(change, match):
     with pytest.raises(ValueError, match=match):
         Policy.from_config(CONFIG | change)
+
+
+@pytest.mark.parametrize("change", [{}, {"actions": "delta"}, {"actions": "absolute", "action_dim": 10}])
+def test_both_kinds_of_actions_are_taken(change):
+    assert Policy.from_config(CONFIG | change, seed=0).config == CONFIG | change
 
 
 def test_missing_entries_are_named():
@@ -181,8 +200,49 @@ def test_observations_that_do_not_fit_are_refused():
             policy.act(obs | {"a_cam": wrong}, generator())
     with pytest.raises(KeyError, match="lacks 'a_cam'"):
         policy.act({k: v for k, v in obs.items() if k != "a_cam"}, generator())
-    with pytest.raises(ValueError, match=r"expected \[B, Tp, Da\] = \[3, 8, 7\]"):
-        policy.act(obs, torch.zeros(3, 4, 7))
+    for wrong in (torch.zeros(3, 4, 7), 0):
+        with pytest.raises(ValueError, match=r"expected .*\[B, Tp, Da\] = \[3, 8, 7\]"):
+            policy.act(obs, wrong)
+
+
+@pytest.mark.parametrize(
+    "key,change,match",
+    [
+        ("a_cam", lambda x: x * 255, r"Images of 'a_cam' go from .* to 25\d.*, expected floats in \[0, 1\]: divide bytes by 255"),
+        ("a_cam", lambda x: x * 2 - 1, r"Images of 'a_cam' go from -"),
+        ("a_cam", lambda x: (x * 255).byte(), "'a_cam' are torch.uint8.*divide bytes by 255"),
+        ("a_cam", lambda x: x.double(), "'a_cam' are torch.float64.*expected torch.float32"),
+        ("a_cam", lambda x: x.numpy(), r"'a_cam' is of type ndarray, expected \[B, 2, 3, 36, 36\], a tensor"),
+        ("a_cam", lambda x: x.transpose(2, 4), r"'a_cam' have shape \[3, 2, 36, 36, 3\], expected \[B, 2, 3, 36, 36\]"),
+        ("a_cam", lambda x: x[0], r"'a_cam' have shape \[2, 3, 36, 36\]"),
+        ("a_cam", lambda x: x[:2], "one size for all, found 3 of 'b_cam', 2 of 'a_cam'"),
+        ("a_cam", lambda x: x.masked_fill(x > 0.9, float("nan")), "'a_cam' holds .* of 23328 numbers that are not finite"),
+        ("robot0_eef_pos", lambda x: x / 0, "'robot0_eef_pos' holds 18 of 18 numbers that are not finite"),
+        ("robot0_eef_pos", lambda x: x[:, :1], r"'robot0_eef_pos' has shape \[3, 1, 3\], expected \[B, 2, 3\]: pass the last To=2 readings"),
+        ("robot0_eef_pos", lambda x: x[..., :2], r"'robot0_eef_pos' has shape \[3, 2, 2\], expected \[B, 2, 3\]"),
+        ("robot0_eef_pos", lambda x: x[0], r"'robot0_eef_pos' has shape \[2, 3\]"),
+        ("robot0_eef_pos", lambda x: x.tolist(), "'robot0_eef_pos' is of type list, expected"),
+    ],
+)
+def test_what_a_policy_is_shown_by_mistake_is_refused(key, change, match):
+    policy, obs = Policy.from_config(CONFIG, seed=0), observe()
+    with pytest.raises(ValueError, match=match):
+        policy.act(obs | {key: change(obs[key])}, generator())
+
+
+def test_images_that_resizing_overshot_are_taken():
+    policy, obs = Policy.from_config(CONFIG, seed=0), observe()
+    assert policy.act(obs | {"a_cam": obs["a_cam"] * 1.1 - 0.05}, generator()).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_policy_of_another_precision_is_refused_and_autocast_is_not(dtype):
+    policy, noise = Policy.from_config(CONFIG, seed=0), torch.randn(3, 8, 7, generator=generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert policy.act(observe(), noise).isfinite().all()
+    with pytest.raises(ValueError, match=f"parameters are {dtype}, and it acts in torch.float32: call policy.float()"):
+        policy.to(dtype).act(observe(), noise)
+    assert policy.float().act(observe(), noise).isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Tests of nbs/training/61_checkpoint.ipynb: written there, exported by `prism-repro export`. Edit the notebook."""
 
 
+import json
 import os
 
 import pytest
 import torch
 
 from prism_repro.training import checkpoint
-from prism_repro.training.checkpoint import CheckpointError, load_checkpoint, read_meta, save_checkpoint
+from prism_repro.training.checkpoint import CheckpointError, check_identity, load_checkpoint, read_identity, read_meta, save_checkpoint
 
 RUN = {"seed": 3, "policy": {"cameras": ["agentview"], "low_dim": {}, "encoder": {"name": "SSPool"}}, "clip": None}
 
@@ -59,6 +60,29 @@ def test_refuses_every_damage(tmp_path):
     checkpoint.save_file({"a": torch.ones(3)}, path)  # a safetensors file of somebody else
     with pytest.raises(CheckpointError, match="expected a training checkpoint of this package"):
         load_checkpoint(path, RUN)
+
+
+@pytest.mark.parametrize("header", ["", "3", "[]", "{}", '{"meta": {}}', '{"meta": [1], "sha256": ""}', '{"meta": null, "sha256": ""}'])
+def test_refuses_a_foreign_header(tmp_path, header):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save_file({"a": torch.ones(3)}, path, metadata={checkpoint.KEY: header})
+    for read in (read_meta, lambda p: load_checkpoint(p, RUN)):
+        with pytest.raises(CheckpointError, match="c.safetensors: expected a training checkpoint of this package, found .*Move it away"):
+            read(path)
+
+
+@pytest.mark.parametrize("text", [None, b"", b'{"identity": {"se', b"{}", b"[1]", b"3", b'{"identity": "me"}', b"\xff\xfe\x00"])
+def test_refuses_a_damaged_note(tmp_path, text):
+    path = tmp_path / "final" / "training.json"
+    path.parent.mkdir()
+    if text is not None:
+        path.write_bytes(text)
+    with pytest.raises(CheckpointError, match="training.json: expected the note of a finished training, found .*or move .*final away"):
+        read_identity(path)
+    path.write_text(json.dumps({"identity": RUN, "step": 5}))
+    check_identity(path, RUN, read_identity(path))
+    with pytest.raises(CheckpointError, match="identity: expected None, found 'me'"):
+        check_identity(path, RUN, "me")
 
 
 def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):

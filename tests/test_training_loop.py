@@ -255,6 +255,53 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, where):
     assert all(x.isfinite().all() for x in tensors.values()) and not (tmp_path / "run" / "final").exists()
 
 
+@pytest.mark.parametrize("at, kept", [(15, 10), (20, 15), (9, 5)])  # a checkpoint and a snapshot; the last; a snapshot alone
+def test_weights_that_are_not_finite_are_not_written(tmp_path, at, kept, monkeypatch):
+    folder, update = tmp_path / "run", Run.update
+
+    def breaks(run, *a):
+        result = update(run, *a)
+        if run.step == at:  # after this step's loss and gradient, which are finite
+            for p in (*run.policy.parameters(), *run.ema.average.values()):
+                p.data.view(-1)[0] = float("nan")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "update", breaks)
+        with pytest.raises(RuntimeError, match=f"is not written: after step {at}, .* infinite or not a number, the first is net.0.weight. .*Lower lr or set grad_clip") as e:
+            tiny(folder)
+    assert type(e.value).__name__ == "NonFiniteLoss" and not (folder / "final").exists() and not (folder / f"step_{at:06d}").exists()
+    path = folder / "checkpoint.safetensors"
+    meta = read_meta(path)
+    assert meta["step"] == kept and all(x.isfinite().all() for x in load_checkpoint(path, meta["identity"])[0].values())
+    tiny(folder)  # the last good checkpoint is one to go on from
+    assert (folder / "final").exists()
+
+
+@pytest.mark.parametrize("text", [b"", b'{"identity": {', b'{"step": 20}', b"[]", None])
+def test_a_damaged_note_of_a_finished_run_is_refused(tmp_path, text):
+    folder = tmp_path / "run"
+    note = tiny(folder) / "training.json"
+    whole = note.read_bytes()
+    note.write_bytes(text) if text is not None else note.unlink()
+    with pytest.raises(CheckpointError, match="training.json: expected the note of a finished training, found .*move .*final away"):
+        tiny(folder)
+    (folder / "final").rename(tmp_path / "elsewhere")  # as the message says
+    assert (tiny(folder) / "training.json").read_bytes() == whole
+
+
+def test_a_checkpoint_of_a_network_that_has_changed_is_refused(tmp_path):
+    class Wider(TinyPolicy):
+        def __init__(self, config):
+            super().__init__(config)
+            self.more = nn.Linear(2, 2)
+
+    tiny(tmp_path / "run")
+    (tmp_path / "run" / "final").rename(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match=r"(?s)checkpoint.safetensors: expected the weights of the Wider .*found others .*more.weight.*move it away"):
+        tiny(tmp_path / "run", build=Wider)
+
+
 def test_step_equals_adamw_and_the_average_by_hand():
     config = resolve({**TRAIN, "grad_clip": 0.05})
     torch.manual_seed(0)

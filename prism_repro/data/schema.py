@@ -143,10 +143,10 @@ def _check_file(report, file, obs_keys) -> None:
 # %% ../../nbs/data/20_schema.ipynb #c010
 def validate(
     path,  # the file
-    obs: Iterable[str] = (),  # observation keys that must be there, e.g. "agentview_image"
+    obs: str | Iterable[str] = (),  # observation keys that must be there, or one, e.g. "agentview_image"
 ) -> list[Problem]:
     "List everything that is wrong with a demonstration file, `[]` for a good one; never raise."
-    path, obs = Path(path), tuple(obs)
+    path, obs = Path(path), (obs,) if isinstance(obs, str) else tuple(obs)
     report = Report(path)
     try:
         if not path.is_file():

@@ -95,15 +95,42 @@ class Windows:
     ) -> "Windows":
         """Read one split of a demonstration file.
 
-        Raises ValueError naming the file, the demo, what was expected and found when an observation is missing or has another size.
+        Raises ValueError naming the file, the demo, what was expected and found when an observation is missing or has another size, when images are not
+        uint8 [N H W 3], and when numbers are not finite or displacements not in [-1, 1].
         """
+        if cameras is None or isinstance(cameras, str) or not isinstance(low_dim, Mapping):
+            raise ValueError(f"cameras={cameras!r}, low_dim={low_dim!r}: expected a list of names, as ['agentview'], and a mapping of names to sizes, as {{'robot0_eef_pos': 3}}.")
         keys = {**{c: f"obs/{c}_image" for c in cameras}, **{k: f"obs/{k}" for k in low_dim}, "actions": ACTIONS[actions]}
+        if len(keys) == 1:
+            raise ValueError("Neither cameras nor low_dim name anything, and a policy needs something to observe: give a camera, as ['agentview'], or a key, as {'robot0_eef_pos': 3}.")
         with open_demos(path) as file:
             names = demo_names(file, split)
             lengths = [len(file["data"][name]["actions"]) for name in names]
+            _check_images(path, file["data"], names, [where for where in keys.values() if where.endswith("_image")])
             maps = _maps(Path(path), file["data"], names, [keys[c] for c in cameras], split, memory)
             arrays = {key: _read(path, file["data"], names, lengths, key, where, low_dim.get(key), maps) for key, where in keys.items()}
         return cls(arrays, names, lengths, To=To, Tp=Tp, Ta=Ta, split=split)
+
+
+def _check_images(path, data, names, images) -> None:
+    "Refuse images that are not bytes: values in [0, 1] would be cast to black frames."
+    for name in names:
+        for where in images:
+            item = data[name].get(where)
+            if item is not None and (item.dtype != np.uint8 or item.ndim != 4 or item.shape[3] != 3):
+                raise ValueError(f"{path}: data/{name}/{where}: expected uint8 [N H W 3], found {item.dtype} {list(item.shape)}. "
+                                 "Write the images as bytes from 0 to 255, colours last; `prism_repro.data.convert` does.")
+
+
+def _check_numbers(place: str, values: np.ndarray, limited: bool) -> None:
+    "Refuse what `validate` refuses: numbers that are not finite and, where `limited`, those outside [-1, 1]."
+    bad, expected = ~np.isfinite(values), "finite values"
+    if limited and not bad.any():
+        bad, expected = np.abs(values) > 1 + 1e-6, "values in [-1, 1]"
+    if bad.any():
+        first = tuple(np.argwhere(bad)[0])
+        raise ValueError(f"{place}: expected {expected}, found {values[first]:g} in row {first[0]}. "
+                         "Repair this demo or leave it out of the file's masks; `prism-repro data validate` lists what else is wrong.")
 
 
 def _read(path, data, names, lengths, key, where, size, maps) -> np.ndarray:
@@ -130,6 +157,8 @@ def _fill(path, data, names, lengths, key, where, size, empty) -> np.ndarray:
         if not end:
             out = empty((sum(lengths), *row), np.uint8 if where.endswith("_image") else np.float32)
         item.read_direct(out, dest_sel=np.s_[end : end + n])
+        if out.dtype == np.float32:
+            _check_numbers(f"{path}: data/{name}/{where}", out[end : end + n], limited=where == ACTIONS["delta"])
         end += n
     return out
 

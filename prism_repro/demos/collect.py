@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def _describe(task: str) -> tuple[dict, str]:
 # %% ../../nbs/demos/42_collect.ipynb #c009
 def _attempts(pool: ProcessPoolExecutor, task: str, first_seed: int, noise: float, ahead: int) -> Iterator[tuple[bool, dict]]:
     "Yield the attempts at first_seed, first_seed + 1, ... without end, in order, working `ahead` of the caller."
-    waiting = deque()
+    waiting, oldest = deque(), first_seed
     try:
         for seed in count(first_seed):
             waiting.append((seed, pool.submit(_attempt, task, seed, noise)))
@@ -85,7 +86,8 @@ def _attempts(pool: ProcessPoolExecutor, task: str, first_seed: int, noise: floa
             yield future.result()
     except BrokenProcessPool as error:
         raise RuntimeError(f"A collecting process died while {task} seeds {oldest} to {seed} were being tried (killed, or out of memory: each takes about 1 GB). "
-                           "No file was written; collect again, with fewer workers if memory is short.") from error
+                           "No file was written; collect again, with fewer workers if memory is short. If none even began: the processes are spawned and read a script's file too, "
+                           "so a script must call collect below `if __name__ == \"__main__\":`.") from error
     except Exception as error:
         error.add_note(f"This happened while the expert tried seed {oldest} of {task}.")
         raise
@@ -148,9 +150,14 @@ def collect(task: str, n: int, path, *, first_seed: int = 0, workers: int = 2, n
 # %% ../../nbs/demos/42_collect.ipynb #c013
 def _check(task: str, n: int, path, first_seed: int, workers: int, noise: float) -> None:
     tasks_of(task)
+    for name, value in dict(n=n, workers=workers, first_seed=first_seed).items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(f"{name}={value!r}: expected an integer, such as {dict(n=200, workers=2, first_seed=0)[name]}.")
     if n < 2 or workers < 1:
         raise ValueError(f"Asked for {n} demonstrations by {workers} workers: at least 2 (one to train, one to validate) and 1 are needed.")
     if first_seed < 0 or not 0 <= noise < np.inf:
         raise ValueError(f"The first seed is {first_seed} and the noise {noise}: neither may be negative, and {NOISE} is a noise that works.")
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder: give the name of the file to write, for example {Path(path) / (task + '.hdf5')}.")
+    if files := [folder for folder in Path(path).parents if folder.is_file()]:
+        raise ValueError(f"{path} cannot be written, because {files[0]} is a file and not a folder: choose another path.")

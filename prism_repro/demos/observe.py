@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from numbers import Integral, Real
 from pathlib import Path
 
 import h5py
@@ -138,8 +139,12 @@ def _check_source(demos: Path, path: Path, size: int) -> tuple[str, list[str]]:
         raise FileNotFoundError(f"There is no demonstration file {demos}: collect one with `prism_repro.demos.collect.collect`.")
     if path.exists() and path.samefile(demos):
         raise ValueError(f"{path} is the source itself: choose another path for the observations.")
-    if int(size) != size or size < 1:
-        raise ValueError(f"The image size is {size}, but it is a whole number of pixels: 84, for example.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the name of the file to write, for example {path / 'observations.hdf5'}.")
+    if files := [folder for folder in path.parents if folder.is_file()]:
+        raise ValueError(f"{path} cannot be written, because {files[0]} is a file and not a folder: choose another path.")
+    if isinstance(size, bool) or not isinstance(size, Real) or size % 1 or not 1 <= size < np.inf:
+        raise ValueError(f"The image size is {size!r}, but it is a whole number of pixels: 84, for example.")
     attrs = read_attrs(demos)
     task = task_of(attrs)
     if task is None:
@@ -152,6 +157,22 @@ def _check_source(demos: Path, path: Path, size: int) -> tuple[str, list[str]]:
         what = f"{len(without)} of its {len(names)} demos have no states ({', '.join(without[:3])})" if names else "it has no demos"
         raise ValueError(f"{demos} cannot be rendered, because {what}: images are drawn from simulator states, so use a file that has them.")
     return task, names
+
+
+def _check_request(task: str, cameras, **counts) -> tuple[str, ...]:
+    "The cameras, one by one; a sentence for arguments without sense."
+    have = ", ".join(tasks_of(task)[0].cameras)
+    if isinstance(cameras, str):
+        raise ValueError(f"cameras={cameras!r}: expected a list of names, as [{cameras!r}]; this task has {have}.")
+    if not cameras:
+        raise ValueError(f"No cameras were given: choose from {have}.")
+    names = tuple(cameras)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"cameras={names!r}: expected each camera's name once; this task has {have}.")
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name}={value!r}: expected an integer, at least 1.")
+    return names
 
 
 def _splits(demos: Path, names) -> dict[str, list[str]]:
@@ -176,9 +197,8 @@ def write_view(
     "Write what `draw` computes from a file's states beside what it stores; `render_observations` says how it behaves."
     demos, path, start = Path(demos), Path(path), time.perf_counter()
     task, names = _check_source(demos, path, size)
-    if not cameras:
-        raise ValueError(f"No cameras were given: choose from {', '.join(tasks_of(task)[0].cameras)}.")
-    job, found = Job(str(demos), task, tuple(cameras), int(size), render, draw, every), read_attrs(demos)
+    shown = _check_request(task, cameras, workers=workers, every=every, max_demos=len(names) if max_demos is None else max_demos)
+    job, found = Job(str(demos), task, shown, int(size), render, draw, every), read_attrs(demos)
     with open_demos(demos) as file:
         steps = {name: np.arange(0, len(file["data"][name]["states"]), every) for name in names[:max_demos]}
     if isinstance(found.get("env_args"), dict):
@@ -192,7 +212,8 @@ def write_view(
             found |= dict(task=task, render=dataclasses.asdict(render), image_size=job.size, gl=report["gl"], **(attrs or {}))
             write_demos(path, _episodes(job, steps, pool, bar, report), attrs=found, mask=_splits(demos, steps))
         except BrokenProcessPool as died:
-            raise RuntimeError(f"A rendering process died, and {path} was not written: each takes about 1 GB of memory, so try fewer workers than {workers}.") from died
+            raise RuntimeError(f"A rendering process died, and {path} was not written: each takes about 1 GB of memory, so try fewer workers than {workers}. "
+                               "If none even began: the processes are spawned and read a script's file too, so a script must call this below `if __name__ == \"__main__\":`.") from died
         finally:
             pool.shutdown(cancel_futures=True)
     return report | dict(seconds=round(time.perf_counter() - start, 1))

@@ -12,6 +12,7 @@ import re
 import numpy as np
 
 _FILE = re.compile(r'file="([^"]*)"')
+_CONTENT_TYPE = re.compile(r'\scontent_type="[^"]*"')
 
 
 def _asset(path: str) -> str:
@@ -23,7 +24,9 @@ def to_installed(
     xml: str,  # of a demonstration
     installed: str,  # of the same task on this machine
 ) -> str:
-    "Point a model's meshes and textures at this machine's files; those that the installed model does not use stay as they are."
+    "Point a model's meshes and textures at this machine's files, and drop a `content_type` that it alone has; files that the installed model does not use stay as they are."
+    if not _CONTENT_TYPE.search(installed):
+        xml = _CONTENT_TYPE.sub("", xml)
     here = {_asset(path): path for path in _FILE.findall(installed)}
     return _FILE.sub(lambda found: f'file="{here.get(_asset(found[1]), found[1])}"', xml)
 

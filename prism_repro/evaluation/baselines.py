@@ -23,6 +23,10 @@ class Baseline:
     action: tuple[float, ...] | None = None
     Ta: int = 8  # actions a chunk
 
+    def __post_init__(self):
+        if type(self.Ta) is not int or self.Ta < 1:
+            raise ValueError(f"Ta={self.Ta!r}: expected a whole number of actions in a chunk, at least 1 (the default is 8).")
+
     @property
     def config(self) -> dict:
         "What rollouts ask of a policy."

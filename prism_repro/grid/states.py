@@ -17,7 +17,7 @@ from pathlib import Path
 from ..data.schema import read_attrs
 from ..envs.rendering import RenderSettings
 from .cells import expand, wanted_by
-from ..hashes import TABLES, code_modules, config_hash, imported, module_file, syntax
+from ..hashes import TABLES, code_modules, config_hash, imported, module_file, same_code, syntax
 from ..profiles import merge, read_profile
 from ..results.layouts import check_record
 from ..results.records import RecordError, check_evidence, load_json, record_path
@@ -57,7 +57,7 @@ def _code_hashes(starts: tuple, root: Path, stamp: tuple) -> tuple[str, ...]:
                 todo += needs[name]
         body = ",".join(f"{json.dumps(name)}:{texts[name]}" for name in sorted(reached))
         found.append(hashlib.sha256(f"{{{body}}}".encode()).hexdigest())
-    return tuple(found)
+    return tuple(same_code().get(digest, digest) for digest in found)
 
 # %% ../../nbs/grid/67_states.ipynb #c007
 @dataclass(frozen=True)

@@ -71,8 +71,10 @@ class DDPM:
     def __post_init__(self):
         if self.sampler not in SAMPLERS:
             raise ValueError(f"There is no sampler {self.sampler!r}: choose one of {', '.join(SAMPLERS)}.")
-        if not isinstance(self.num_steps, int) or not 1 <= self.num_steps <= self.train_steps:
-            raise ValueError(f"num_steps={self.num_steps} does not fit: the sampler visits between 1 and train_steps={self.train_steps} steps.")
+        if type(self.train_steps) is not int or self.train_steps < 1:
+            raise ValueError(f"train_steps={self.train_steps!r} is not a number of steps: choose a whole number of at least 1 (the default is 100).")
+        if type(self.num_steps) is not int or not 1 <= self.num_steps <= self.train_steps:
+            raise ValueError(f"num_steps={self.num_steps!r} does not fit: the sampler visits between 1 and train_steps={self.train_steps} steps, a whole number.")
         if self.clip is not None and self.clip <= 0:
             raise ValueError(f"clip={self.clip} would leave no actions: use the largest normalised action (1.0) or None.")
 

@@ -28,8 +28,8 @@ class FlowMatching:
     time_scale: float = TIME_SCALE
 
     def __post_init__(self):
-        if not isinstance(self.num_steps, int) or self.num_steps < 1:
-            raise ValueError(f"num_steps={self.num_steps!r} is not a number of steps (0 would return the noise itself): choose at least 1 (the default is 10).")
+        if type(self.num_steps) is not int or self.num_steps < 1:  # True is an int too
+            raise ValueError(f"num_steps={self.num_steps!r} is not a number of steps (0 would return the noise itself): choose a whole number of at least 1 (the default is 10).")
 
     def draw(self, B: int, generator: torch.Generator) -> Float[Tensor, "B"]:
         "Draw training times uniformly from [0, 1)."

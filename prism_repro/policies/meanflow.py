@@ -36,8 +36,8 @@ class MeanFlow:
     time_scale: float = TIME_SCALE
 
     def __post_init__(self):
-        if not isinstance(self.num_steps, int) or self.num_steps < 1:
-            raise ValueError(f"num_steps={self.num_steps!r} is not a number of steps (0 would return the noise itself): choose at least 1 (the default).")
+        if type(self.num_steps) is not int or self.num_steps < 1:  # True is an int too
+            raise ValueError(f"num_steps={self.num_steps!r} is not a number of steps (0 would return the noise itself): choose a whole number of at least 1 (the default).")
         if not 0 <= self.ratio <= 1:
             raise ValueError(f"ratio={self.ratio} is no probability: it is the share of samples whose r is drawn, between 0 and 1 (the default is 0.75).")
 

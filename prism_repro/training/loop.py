@@ -24,14 +24,24 @@ from ..data.windows import Windows, batch_indices
 from ..files import atomic, write_atomic
 from ..policies.policy import Policy
 from .batches import make_batch, noise_generator
-from .checkpoint import check_identity, load_checkpoint, save_checkpoint
+from .checkpoint import CheckpointError, check_identity, load_checkpoint, read_identity, save_checkpoint
 from .ema import EMA
 from .ranks import average_gradients, ranks, start_ranks, wait_for_ranks
 from .settings import HARMLESS, learning_rate, resolve
 
 # %% ../../nbs/training/62_loop.ipynb #c005
 class NonFiniteLoss(RuntimeError):
-    "The loss or its gradient became infinite or not a number; the message says where and what to go back to."
+    "The loss, its gradient or a weight became infinite or not a number; the message says where and what to go back to."
+
+
+def _check_finite(weights: Mapping[str, Tensor], step: int, target: Path) -> None:
+    "Raise NonFiniteLoss instead of writing weights that an update has broken: the losses before it were finite, and after the last step nobody computes another."
+    broken = [name for name, x in weights.items() if not x.isfinite().all()]
+    if broken:
+        raise NonFiniteLoss(
+            f"{target} is not written: after step {step}, {len(broken)} of {len(weights)} weights are infinite or not a number, the first is {broken[0]}. What was saved "
+            "before is left as it is. Lower lr or set grad_clip, and train into another folder."
+        )
 
 
 class Run:
@@ -68,7 +78,8 @@ class Run:
         return torch.stack([loss.detach(), norm])
 
     def save(self, path, identity: Mapping) -> None:
-        "Write a checkpoint; of several ranks the first does."
+        "Write a checkpoint; of several ranks the first does. Raises NonFiniteLoss when weights are not finite."
+        _check_finite({**dict(self.policy.named_parameters()), **{f"ema/{name}": x for name, x in self.ema.average.items()}}, self.step, path)
         if ranks()[0] > 0:
             return
         tensors = {f"model/{name}": x for name, x in self.policy.state_dict().items()}
@@ -80,9 +91,15 @@ class Run:
     def restore(self, path, identity: Mapping) -> None:
         "Go back to a checkpoint. Raises CheckpointError when it is damaged or of another run."
         tensors, meta = load_checkpoint(path, identity)
-        self.policy.load_state_dict({name.removeprefix("model/"): x for name, x in tensors.items() if name.startswith("model/")})
-        for name, x in self.ema.average.items():
-            x.copy_(tensors[f"ema/{name}"])
+        try:
+            self.policy.load_state_dict({name.removeprefix("model/"): x for name, x in tensors.items() if name.startswith("model/")})
+            for name, x in self.ema.average.items():
+                x.copy_(tensors[f"ema/{name}"])
+        except (LookupError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path}: expected the weights of the {type(self.policy).__name__} that this configuration builds, found others ({error}). The network's code has changed since: "
+                "go back to the code that wrote it, or move it away to train from the beginning."
+            ) from error
         state: dict[int, dict] = {}
         for i, name in enumerate(self.names):
             keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"optimizer/{name}/{k}" in tensors]
@@ -113,11 +130,16 @@ def write_line(file, entry: Mapping) -> None:
 
 
 def publish(policy: nn.Module, ema: EMA, target: Path, about: Mapping) -> Path:
-    "Save the averaged policy as a folder that is complete or absent; `training.json` in it says where it comes from."
-    if not target.exists() and ranks()[0] == 0:
-        with atomic(target) as tmp, ema.swapped_in(policy):
-            policy.save_pretrained(tmp)
-            (tmp / "training.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
+    """Save the averaged policy as a folder that is complete or absent; `training.json` in it says where it comes from.
+
+    Raises NonFiniteLoss when the average is not finite.
+    """
+    if not target.exists():
+        _check_finite(ema.average, about.get("step"), target)  # on every rank: none waits for one that has stopped
+        if ranks()[0] == 0:
+            with atomic(target) as tmp, ema.swapped_in(policy):
+                policy.save_pretrained(tmp)
+                (tmp / "training.json").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
     return target
 
 # %% ../../nbs/training/62_loop.ipynb #c009
@@ -202,7 +224,7 @@ def train(
         check(windows, policy_config)
     identity, final, checkpoint = identify(policy_config, config, windows, seed, device), folder / "final", folder / "checkpoint.safetensors"
     if final.exists():
-        check_identity(final, identity, json.loads((final / "training.json").read_text())["identity"])
+        check_identity(final, identity, read_identity(final / "training.json"))
         return final
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder), _torch_settings(config):

@@ -7,6 +7,7 @@ __all__ = ['last_logged', 'train_seeds']
 
 # %% ../../nbs/training/63_seeds.ipynb #c003
 import json
+from collections.abc import Iterable
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -20,14 +21,17 @@ from ..processes import process_pool, usable_cores
 def last_logged(
     folder,  # a training folder
 ) -> dict:
-    "Read the last complete line of `log.jsonl`; an empty mapping where there is none."
+    "Read the last complete line of `log.jsonl`; an empty mapping where there is none that can be read."
     path = Path(folder) / "log.jsonl"
     if not path.exists():
         return {}
     with open(path, "rb") as f:
         f.seek(max(0, path.stat().st_size - 4096))
         lines = f.read().split(b"\n")[:-1]  # what follows the last newline is still being written
-    return json.loads(lines[-1]) if lines else {}
+    try:
+        return json.loads(lines[-1]) if lines else {}
+    except ValueError:  # zeros after a power cut, say: the bar starts at nothing, the training goes on from its checkpoint
+        return {}
 
 # %% ../../nbs/training/63_seeds.ipynb #c007
 def _train_one(policy_config, train_config, data, folder, seed, device, memory) -> str:
@@ -42,6 +46,21 @@ def _train_one(policy_config, train_config, data, folder, seed, device, memory) 
     return str(train(policy_config, train_config, windows, folder, seed, device=device, progress=False))
 
 
+def _check(train_config: dict, data, seeds, workers: int | None) -> None:
+    "Refuse what cannot be trained before a process is started: each would say so only after it has loaded everything."
+    listed = list(seeds) if isinstance(seeds, Iterable) else []
+    wrong = [s for s in listed if not isinstance(s, int) or isinstance(s, bool) or s < 0]
+    twice = [] if wrong else sorted({s for s in listed if listed.count(s) > 1})
+    if wrong or twice or not listed:
+        what = f"{wrong} cannot seed a training" if wrong else f"{twice} come more than once" if twice else "there is nothing to train"
+        raise ValueError(f"seeds={seeds!r}: {what}. Give a list of different integers of at least 0, as [0, 1, 2].")
+    for key in ("steps",) if workers else ("steps", "threads"):
+        if not (isinstance(n := train_config.get(key), int) and n >= 1):
+            raise ValueError(f"Training setting {key}={n!r}: expected an integer of at least 1, " + ("the length of a training." if key == "steps" else "or `workers`, the number of processes."))
+    if not Path(data).is_file():
+        raise FileNotFoundError(f"There is no demonstration file {data} to train on. Correct the path, or render it first.")
+
+
 def train_seeds(
     policy_config: dict,
     train_config: dict,
@@ -54,6 +73,7 @@ def train_seeds(
     progress: bool = True,
 ) -> dict[int, Path]:
     "Train every seed; return the folder of each one's final weights. Raises a seed's own error; what the others have learned is kept."
+    _check(train_config, data, seeds, workers)
     workers = workers or max(1, usable_cores() // train_config["threads"])
     folders = {s: Path(folder) / f"seed_{s}" for s in seeds}
     memory = free_memory() / 2 / min(workers, len(seeds))  # each process holds the whole set

@@ -24,6 +24,28 @@ DEFAULTS = {
 HARMLESS = ("log_every", "checkpoint_every")  # may change between a kill and a restart: no weight depends on them
 
 
+def _check(config: Mapping) -> None:
+    "Raise ValueError for the first setting that makes no sense, with its value and what is allowed."
+    number = lambda x: isinstance(x, (int, float)) and not isinstance(x, bool)
+    count = lambda x: isinstance(x, int) and number(x) and x >= 1
+    positive, share = lambda x: number(x) and x > 0, lambda x: number(x) and 0 <= x < 1
+    finite = lambda x: number(x) and 0 <= x < math.inf
+    allowed = {
+        **dict.fromkeys(("steps", "batch_size", "threads", "log_every", "checkpoint_every"), (count, "an integer of at least 1")),
+        "lr": (lambda x: positive(x) and finite(x), "a finite number above 0"),
+        **dict.fromkeys(("eps", "weight_decay", "ema_power", "warmup_steps"), (finite, "a finite number of at least 0")),
+        "betas": (lambda x: isinstance(x, (list, tuple)) and len(x) == 2 and all(map(share, x)), "two numbers of at least 0 and below 1"),
+        "grad_clip": (lambda x: x is None or positive(x), "a number above 0, or None for no clipping"),
+        "snapshots": (lambda x: isinstance(x, (list, tuple)) and all(s in range(1, config["steps"] + 1) for s in x), f"a list of steps from 1 to steps={config['steps']}"),
+        "deterministic": (lambda x: x in (True, False), "True or False"),
+        "decay": (lambda x: x in ("all", "matrices"), "'all' or 'matrices'"),
+        "precision": (lambda x: x in ("float32", "bfloat16"), "'float32' or 'bfloat16'"),
+    }
+    for key, (good, expected) in allowed.items():
+        if not good(config[key]):
+            raise ValueError(f"Training setting {key}={config[key]!r}: expected {expected}.")
+
+
 def resolve(train_config: Mapping) -> dict:
     "Fill in the defaults. Raises ValueError for a missing `steps`, an unknown setting or one that makes no sense."
     unknown = sorted(set(train_config) - set(DEFAULTS) - {"steps"})
@@ -31,16 +53,10 @@ def resolve(train_config: Mapping) -> dict:
         wrong = f"Unknown training settings {unknown}" if unknown else "The training settings lack 'steps'"
         raise ValueError(f"{wrong}; there are steps, {', '.join(DEFAULTS)}.")
     config = {**DEFAULTS, **train_config}
-    for key in ("steps", "batch_size", "threads", "log_every", "checkpoint_every"):
-        if not (isinstance(config[key], int) and config[key] >= 1):
-            raise ValueError(f"Training setting {key}={config[key]!r}: expected an integer of at least 1.")
-    if not 0 <= config["warmup_steps"] < config["steps"]:
+    _check(config)
+    if config["warmup_steps"] >= config["steps"]:
         raise ValueError(f"warmup_steps={config['warmup_steps']} with steps={config['steps']}: the learning rate would never leave its warm-up. Choose fewer warmup_steps (the default is "
                          f"{DEFAULTS['warmup_steps']}), or train longer.")
-    if config["decay"] not in ("all", "matrices"):
-        raise ValueError(f"Training setting decay={config['decay']!r}: expected 'all' or 'matrices'.")
-    if config["precision"] not in ("float32", "bfloat16"):
-        raise ValueError(f"Training setting precision={config['precision']!r}: expected 'float32' or 'bfloat16'.")
     return config
 
 # %% ../../nbs/training/59_settings.ipynb #c006
