@@ -71,9 +71,10 @@ bench: $(READY) $(GL)
 golden: $(READY)
 	python -c "from prism_repro.policies.golden import write_golden; print(write_golden('tests/golden/policies.safetensors'))"
 
-# Lets the committed records stand for today's code, after comparing: WAS, the commit that made them; FRESH, a clone where a profile was made anew; WHY, what changed.
+# Lets the committed records stand for today's code, after comparing: WAS, the commit that made them; FRESH, a clone where PROFILES were made anew; WHY, what changed.
+PROFILES ?= lift
 same-code: $(READY)
-	python -c "import sys; from prism_repro.grid.same_code import write_same_code; print(write_same_code('.', *sys.argv[1:]))" '$(WAS)' '$(FRESH)' '$(WHY)'
+	python -c "import sys; from prism_repro.grid.same_code import write_same_code as f; print(f('.', *sys.argv[1:4], sys.argv[4:]))" '$(WAS)' '$(FRESH)' '$(WHY)' $(PROFILES)
 
 # Everything that is generated from the notebooks: the package, the tests, the README.
 export: $(READY)

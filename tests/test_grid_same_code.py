@@ -26,10 +26,10 @@ def test_records_are_compared_to_the_last_bit(tmp_path):
     assert same_code.compare(old, folder(tmp_path / "same", a=0.1 + 0.2, b=1, latency=9)) == {"rollouts": 2}
     with pytest.raises(RecordError, match="a.json.*0.3"):
         same_code.compare(old, folder(tmp_path / "other", a=0.3, b=1))
-    with pytest.raises(RecordError, match="b.json.*missing"):
-        same_code.compare(old, folder(tmp_path / "less", a=0.1 + 0.2))
-    with pytest.raises(ValueError, match="no records"):
-        same_code.compare(tmp_path / "nowhere", old)
+    assert same_code.compare(old, folder(tmp_path / "some", b=1)) == {"rollouts": 1}
+    for nothing in (old, tmp_path / "nowhere", folder(tmp_path / "clock", latency=5)):  # adopted, empty, a clock
+        with pytest.raises(ValueError, match="made anew"):
+            same_code.compare(old, nothing)
 
 
 def test_the_list_points_from_todays_code_at_the_records(tmp_path, monkeypatch):

@@ -51,19 +51,19 @@ def difference(old: dict, new: dict) -> str:
 
 def compare(
     old,  # folder of records
-    new,  # folder of the same profile's records, made anew
+    new,  # folder of the same profile's records, all or some made anew
 ) -> dict[str, int]:
-    "Compare two folders of records and count the equal ones of each kind. Raises RecordError for one that differs or is missing, ValueError where there is nothing to compare."
+    "Count the records of each kind that other code made anew and that came out equal. Raises RecordError for one that did not, ValueError where there is none."
     equal = {}
-    for path in sorted(p for p in Path(old).glob("*.json") if not p.name.endswith(".machine.json")):
-        record, again = load_json(path), Path(new) / path.name
-        if record["kind"] == "latency":
+    for path in sorted(p for p in Path(new).glob("*.json") if not p.name.endswith(".machine.json")):
+        record, again = load_json(Path(old) / path.name), load_json(path)
+        if record["kind"] == "latency" or record["hashes"]["code"] == again["hashes"]["code"]:
             continue
-        if found := difference(record, load_json(again)) if again.is_file() else "missing":
-            raise RecordError(again, "", f"the contents of {path}", found)
+        if found := difference(record, again):
+            raise RecordError(path, "", f"the contents of {Path(old) / path.name}", found)
         equal[record["kind"]] = equal.get(record["kind"], 0) + 1
     if not equal:
-        raise ValueError(f"There are no records to compare in {old}.")
+        raise ValueError(f"No record in {new} was made anew by other code: delete the records and {SAME.name} there, and run the profile.")
     return equal
 
 # %% ../../nbs/grid/68_same_code.ipynb #c010
