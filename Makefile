@@ -66,15 +66,17 @@ docs: $(READY)
 bench: $(READY) $(GL)
 	MUJOCO_GL=$$(cat $(GL)) python bench/bench.py
 	python bench/throughput.py
+	python bench/noop.py
 
 # What every encoder with every objective gives, remembered anew: only when a change of numbers is meant.
 golden: $(READY)
 	python -c "from prism_repro.policies.golden import write_golden; print(write_golden('tests/golden/policies.safetensors'))"
 
-# Lets the committed records stand for today's code, after comparing: WAS, the commit that made them; FRESH, a clone where PROFILES were made anew; WHY, what changed.
+# Lets the committed records stand for today's code, after comparing: WAS, the commit that made them; BEFORE and AFTER, clones where PROFILES were made anew by
+# either code; WHY, what changed. See nbs/grid/68_same_code.ipynb.
 PROFILES ?= lift
 same-code: $(READY)
-	python -c "import sys; from prism_repro.grid.same_code import write_same_code as f; print(f('.', *sys.argv[1:4], sys.argv[4:]))" '$(WAS)' '$(FRESH)' '$(WHY)' $(PROFILES)
+	python -c "import sys; from prism_repro.grid.same_code import write_same_code as f; print(f('.', *sys.argv[1:5], sys.argv[5:]))" "$$WAS" "$$BEFORE" "$$AFTER" "$$WHY" $(PROFILES)
 
 # Everything that is generated from the notebooks: the package, the tests, the README.
 export: $(READY)

@@ -12,24 +12,26 @@ from prism_repro.hashes import SAME, source_hash, to_text
 from prism_repro.results.records import RecordError
 
 
-def folder(path, **scores):
+def folder(path, code, **scores):
     path.mkdir(parents=True)
     for name, score in scores.items():
         kind = "latency" if name == "latency" else "rollouts"
-        (path / f"{name}.json").write_text(to_text({"kind": kind, "hashes": {"code": str(path)}, "measurements": [score]}))
+        (path / f"{name}.json").write_text(to_text({"kind": kind, "hashes": {"code": code}, "measurements": [score]}))
     (path / "a.machine.json").write_text("{}")
     return path
 
 
 def test_records_are_compared_to_the_last_bit(tmp_path):
-    old = folder(tmp_path / "old", a=0.1 + 0.2, b=1, latency=5)
-    assert same_code.compare(old, folder(tmp_path / "same", a=0.1 + 0.2, b=1, latency=9)) == {"rollouts": 2}
+    old, same = folder(tmp_path / "old", "was", a=0.1 + 0.2, b=1, latency=5), {"now": "was"}
+    assert same_code.compare(old, folder(tmp_path / "same", "now", a=0.1 + 0.2, b=1, latency=9), same) == {"rollouts": 2}
+    assert same_code.compare(old, folder(tmp_path / "some", "now", b=1), same) == {"rollouts": 1}
     with pytest.raises(RecordError, match="a.json.*0.3"):
-        same_code.compare(old, folder(tmp_path / "other", a=0.3, b=1))
-    assert same_code.compare(old, folder(tmp_path / "some", b=1)) == {"rollouts": 1}
-    for nothing in (old, tmp_path / "nowhere", folder(tmp_path / "clock", latency=5)):  # adopted, empty, a clock
-        with pytest.raises(ValueError, match="made anew"):
-            same_code.compare(old, nothing)
+        same_code.compare(old, folder(tmp_path / "other", "now", a=0.3, b=1), same)
+    with pytest.raises(RecordError, match="unknown code"):
+        same_code.compare(folder(tmp_path / "older", "long ago", a=1), folder(tmp_path / "newer", "now", a=1), same)
+    for nothing in (old, tmp_path / "nowhere", folder(tmp_path / "clock", "now", latency=5)):  # adopted, empty, a clock
+        with pytest.raises(ValueError, match="by today's code"):
+            same_code.compare(old, nothing, same)
 
 
 def test_the_list_points_from_todays_code_at_the_records(tmp_path, monkeypatch):
@@ -41,14 +43,15 @@ def test_the_list_points_from_todays_code_at_the_records(tmp_path, monkeypatch):
     run("init", "-q"), run("add", "."), run("commit", "-qm", "records"), run("tag", "records")
     was, b = source_hash(["prism_repro.a"], tmp_path), source_hash(["prism_repro.b"], tmp_path)
     (tmp_path / "prism_repro/a.py").write_text("N = 'a'\nassert N\n")
-    for clone, code in ((tmp_path, was), (tmp_path / "fresh", "today's")):
-        (clone / "results/lift/records").mkdir(parents=True)
-        (clone / "results/lift/records/a.json").write_text(to_text({"kind": "rollouts", "hashes": {"code": code}, "measurements": [1]}))
-    path = same_code.write_same_code(tmp_path, "records", tmp_path / "fresh", "it refuses more")
-    assert json.loads(path.read_text())["same"] == {source_hash(["prism_repro.a"], tmp_path): was} and b not in path.read_text()
-    (tmp_path / "results/lift/records/a.json").write_text(to_text({"kind": "rollouts", "hashes": {"code": "?"}, "measurements": [1]}))
+    now = source_hash(["prism_repro.a"], tmp_path)
+    committed = folder(tmp_path / "results/lift/records", was, a=1)
+    for clone, code in (("before", was), ("after", now)):
+        folder(tmp_path / clone / "results/lift/records", code, a=2)  # another machine's numbers
+    write = lambda: same_code.write_same_code(tmp_path, "records", tmp_path / "before", tmp_path / "after", "it refuses more")
+    assert json.loads(write().read_text())["same"] == {now: was} and b not in write().read_text()
+    (committed / "a.json").write_text(to_text({"kind": "rollouts", "hashes": {"code": "?"}, "measurements": [1]}))
     with pytest.raises(RecordError, match="hashes.code"):
-        same_code.write_same_code(tmp_path, "records", tmp_path / "fresh", "it refuses more")
+        write()
 
 
 def test_every_committed_record_is_of_a_kind_that_is_known():

@@ -50,20 +50,22 @@ def difference(old: dict, new: dict) -> str:
 
 
 def compare(
-    old,  # folder of records
-    new,  # folder of the same profile's records, all or some made anew
+    before,  # folder of records that the earlier code made
+    after,  # folder of the same records, all or some, that today's code made on the same machine
+    same,  # today's hashes -> earlier ones
 ) -> dict[str, int]:
-    "Count the records of each kind that other code made anew and that came out equal. Raises RecordError for one that did not, ValueError where there is none."
+    "Count the records of each kind that came out equal. Raises RecordError for one that did not, ValueError where there is nothing to compare."
     equal = {}
-    for path in sorted(p for p in Path(new).glob("*.json") if not p.name.endswith(".machine.json")):
-        record, again = load_json(Path(old) / path.name), load_json(path)
-        if record["kind"] == "latency" or record["hashes"]["code"] == again["hashes"]["code"]:
+    for path in sorted(p for p in Path(after).glob("*.json") if not p.name.endswith(".machine.json")):
+        again = load_json(path)
+        if again["kind"] == "latency" or again["hashes"]["code"] not in same:
             continue
-        if found := difference(record, again):
-            raise RecordError(path, "", f"the contents of {Path(old) / path.name}", found)
+        record = load_json(Path(before) / path.name)
+        if found := "of unknown code" if record["hashes"]["code"] != same[again["hashes"]["code"]] else difference(record, again):
+            raise RecordError(path, "", f"the contents of {Path(before) / path.name}, made by the earlier code", found)
         equal[record["kind"]] = equal.get(record["kind"], 0) + 1
     if not equal:
-        raise ValueError(f"No record in {new} was made anew by other code: delete the records and {SAME.name} there, and run the profile.")
+        raise ValueError(f"No record in {after} was made by today's code: delete the records and {SAME.name} there, and run the profile.")
     return equal
 
 # %% ../../nbs/grid/68_same_code.ipynb #c010
@@ -83,23 +85,23 @@ def same_hashes(was, now) -> dict[str, str]:
 def write_same_code(
     root,  # the repository
     commit: str,  # whose code made the committed records
-    fresh,  # a clone's root, where profiles were made anew on today's code
+    before,  # a clone at that commit and
+    after,  # one of today's code: in both, the profiles were made anew on this machine
     why: str,  # what changed since, in a sentence
-    profiles=("lift",),  # made anew there
+    profiles=("lift",),
 ) -> Path:
     "Let the committed records stand for today's code, after comparing. Raises RecordError where a record came out otherwise or is of unknown code."
-    root, shown = Path(root), {}
-    for profile in profiles:
-        shown[profile] = compare(root / "results" / profile / "records", Path(fresh) / "results" / profile / "records")
+    root = Path(root)
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(["git", "archive", commit, "prism_repro"], cwd=root, capture_output=True, check=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
         same = same_hashes(folder, root)
+    equal = {profile: compare(*(Path(clone) / "results" / profile / "records" for clone in (before, after)), same) for profile in profiles}
     today = {source_hash(modules, root) for modules in starts()}
     for path in sorted(root.glob("results/*/records/*.json")):
         code = load_json(path).get("hashes", {}).get("code")
         if code is not None and code not in today and code not in same.values():
             raise RecordError(path, "hashes.code", f"a hash of today's code or of {commit}", code)
     path = root / "prism_repro" / "assets" / SAME.name
-    write_atomic(path, (to_text(dict(why=why, commit=commit, equal=shown, same=same)) + "\n").encode())
+    write_atomic(path, (to_text(dict(why=why, commit=commit, equal=equal, same=same)) + "\n").encode())
     return path
