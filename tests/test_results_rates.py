@@ -89,4 +89,6 @@ def test_a_suite_is_counted_task_by_task():
     suite = record([0, 0], checkpoints=("last", "step_5"))
     for m in suite["measurements"]:
         m["episodes"] = episodes(1, 4, task="libero_10_0") + episodes(3, 4, task="libero_10_1")
-    assert suite_rates(suite) == {"libero_10_0": (2, 8), "libero_10_1": (6, 8)} and suite_rates(record([1])) == {}
+    rates = suite_rates(suite)
+    assert {task: (r.k, r.n, r.rate) for task, r in rates.items()} == {"libero_10_0": (2, 8, 0.25), "libero_10_1": (6, 8, 0.75)} and suite_rates(record([1])) == {}
+    assert math.dist((rates["libero_10_0"].low, rates["libero_10_0"].high), wilson(1, 4)) < 1e-12, "both seeds agree on every episode"

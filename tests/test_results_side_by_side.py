@@ -117,7 +117,7 @@ def test_the_csv_has_every_number(tmp_path):
     assert [r["kind"] for r in rows] == ["number", "task", "seed", "seed", "of the suite: libero_10_0", "of the suite: libero_10_1"]
     assert (rows[0]["successes"], rows[0]["episodes"], rows[0]["rate"], rows[0]["gap"], rows[0]["paper_mark"]) == ("14", "32", "0.4375", "0.0", "unknown")
     assert [r["rate"] for r in rows[2:]] == ["0.3125", "0.5625", "0.375", "0.5"] and rows[1]["stand_in"] == "libero_10" and rows[3]["training_seed"] == "1"
-    assert any("libero_10-prism-fm: 2 tasks, from 37.5 % (libero_10_0) to 50.0 % (libero_10_1)" in note for note in sheet.notes)
+    assert any("libero_10-prism-fm, task by task, with intervals in percent: libero_10_1 8/16 [" in note and ", libero_10_0 6/16 [" in note for note in sheet.notes)
     empty = [r for r in csv.DictReader(io.StringIO(to_csv(sheet))) if r["column"] == "LIBERO-Spatial"]
     assert [(r["kind"], r["status"], r["rate"]) for r in empty] == [("number", "not run", ""), ("task", "not run", "")] * 2
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .statistics import independent, pool
+from .statistics import independent, pool, shared_wilson
 
 # %% ../../nbs/results/81_rates.ipynb #c004
 @dataclass(frozen=True)
@@ -100,13 +100,12 @@ def gap(a: Rate, b: Rate) -> Gap:
     return Gap(a.rate - b.rate, a.rate - b.rate - below, a.rate - b.rate + above)
 
 
-def suite_rates(record: dict) -> dict[str, tuple[int, int]]:
-    "Count a suite's successes task by task, last checkpoint, over all seeds: task -> (successes, episodes); empty for a single task."
-    counts: dict[str, tuple[int, int]] = {}
-    for m in record["measurements"]:
-        if (m["checkpoint"], m["weights"]) == ("last", "ema"):
-            for e in m["episodes"]:
-                if "task" in e:
-                    k, n = counts.get(e["task"], (0, 0))
-                    counts[e["task"]] = (k + e["success"], n + 1)
-    return counts
+def suite_rates(record: dict) -> dict[str, Rate]:
+    "Split a suite's rate into its tasks', in the order they were played; empty for a single task. One task's tries are few: look at the interval before the rate."
+    tasks = dict.fromkeys(e["task"] for m in record["measurements"] for e in m["episodes"] if "task" in e)
+    found, played = {}, pool(record).episodes
+    for task in tasks:
+        groups = [results for (name, _), results in played.items() if name == task]
+        k, n = (sum(map(count, groups)) for count in (sum, len))
+        found[task] = Rate(k / n, *shared_wilson(groups), k, n, {}, independent=independent(groups))
+    return found

@@ -109,7 +109,9 @@ def part_numbers(part: Part) -> list[dict]:
     whole = dict(kind="task", cell=part.cell, status="run", dim=p["dim"], encoder_parameters=p["encoder"], policy_parameters=p["policy"], successes=rate.k, episodes=rate.n, rate=rate.rate)
     whole |= dict(independent_episodes=rate.independent, low=rate.low, high=rate.high, training_seeds=len(rate.per_seed), seed_std=rate.std, best_rate_optimistic=rate.best)
     seeds = [dict(kind="seed", cell=part.cell, training_seed=seed, rate=r) for seed, r in rate.per_seed.items()]
-    return [whole, *seeds, *(dict(kind=f"of the suite: {task}", cell=part.cell, successes=k, episodes=n, rate=k / n) for task, (k, n) in suite_rates(part.record).items())]
+    tasks = [dict(kind=f"of the suite: {task}", cell=part.cell, successes=r.k, episodes=r.n, independent_episodes=r.independent, rate=r.rate, low=r.low, high=r.high)
+             for task, r in suite_rates(part.record).items()]  # fmt: skip
+    return [whole, *seeds, *tasks]
 
 
 def numbers(comparison: Comparison, row: Row) -> list[dict]:
@@ -137,12 +139,12 @@ def footnotes(table: str) -> tuple[dict[tuple, str], list[str]]:
 
 
 def suite_notes(comparison: Comparison) -> list[str]:
-    "Name the hardest and the easiest task of each suite."
+    "Print every task of each suite, the easiest first."
     notes = []
     for cell, record in comparison.records.items():
-        if len(rates := {task: k / n for task, (k, n) in suite_rates(record).items()}) > 1:
-            worst, best = min(rates, key=rates.get), max(rates, key=rates.get)
-            notes.append(f"{cell}: {len(rates)} tasks, from {percent(rates[worst])} % ({worst}) to {percent(rates[best])} % ({best}); each of them in the CSV.")
+        if rates := sorted(suite_rates(record).items(), key=lambda item: -item[1].rate):
+            each = ", ".join(f"{task} {r.k}/{r.n} [{percent(r.low)}, {percent(r.high)}]" for task, r in rates)
+            notes.append(f"{cell}, task by task, with intervals in percent: {each}.")
     return notes
 
 
