@@ -10,6 +10,7 @@ SHEET = Sheet("table_x", "50 % of_it", ("A", "B & C"), [["x", "-"], ["y", "1.0"]
 
 def test_three_languages(tmp_path):
     assert to_csv(SHEET) == "a,b\nx,\ny,1.0\n"
+    assert to_csv(replace(SHEET, numbers=[{"a": 0.1 + 0.2}, {"a": 0.3}])) == "a\n0.3\n0.3\n"
     assert "| y   |     1.0 |" in to_markdown(SHEET) and to_markdown(SHEET).endswith("- A note.\n- Another_one.\n")
     tex = to_tex(SHEET)
     assert r"\caption{50 \% of\_it}" in tex and r"    x & -- \\" in tex and r"A & B \& C" in tex and r"\label{tab:x}" in tex and r"\begin{tabular}{lr}" in tex

@@ -59,11 +59,11 @@ def to_markdown(sheet: Sheet) -> str:
 
 
 def to_csv(sheet: Sheet) -> str:
-    "Write a sheet's numbers as comma-separated values, one line a row, `\\n` line ends."
+    "Write a sheet's numbers as comma-separated values, one line a row, `\\n` line ends; floats with 12 digits, since the last ones are the processor's."
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(key for row in sheet.numbers for key in row)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sheet.numbers)
+    writer.writerows({key: float(f"{x:.12g}") if isinstance(x, float) else x for key, x in row.items()} for row in sheet.numbers)
     return out.getvalue()
 
 # %% ../../nbs/results/81_sheets.ipynb #c008
