@@ -76,7 +76,7 @@ golden: $(READY)
 # either code; WHY, what changed. See nbs/grid/68_same_code.ipynb.
 PROFILES ?= lift
 same-code: $(READY)
-	python -c "import sys; from prism_repro.grid.same_code import write_same_code as f; print(f('.', *sys.argv[1:5], sys.argv[5:]))" "$$WAS" "$$BEFORE" "$$AFTER" "$$WHY" $(PROFILES)
+	python -c "import sys; from prism_repro.grid.same_code import write_same_code as f; print(f('.', *sys.argv[1:5], *(a.split() for a in sys.argv[5:])))" "$$WAS" "$$BEFORE" "$$AFTER" "$$WHY" "$(PROFILES)" "$(CHANGED)"
 
 # Everything that is generated from the notebooks: the package, the tests, the README.
 export: $(READY)

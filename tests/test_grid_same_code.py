@@ -47,8 +47,13 @@ def test_the_list_points_from_todays_code_at_the_records(tmp_path, monkeypatch):
     committed = folder(tmp_path / "results/lift/records", was, a=1)
     for clone, code in (("before", was), ("after", now)):
         folder(tmp_path / clone / "results/lift/records", code, a=2)  # another machine's numbers
-    write = lambda: same_code.write_same_code(tmp_path, "records", tmp_path / "before", tmp_path / "after", "it refuses more")
+    write = lambda **more: same_code.write_same_code(tmp_path, "records", tmp_path / "before", tmp_path / "after", "it refuses more", **more)
     assert json.loads(write().read_text())["same"] == {now: was} and b not in write().read_text()
+    assert same_code.same_hashes(tmp_path / "before", tmp_path) == {}, "nothing is known of a tree without sources"
+    (tmp_path / "prism_repro/b.py").write_text("from prism_repro import c\n"), (tmp_path / "prism_repro/c.py").write_text("")
+    anew = source_hash(["prism_repro.b"], tmp_path)
+    assert json.loads(write().read_text())["same"] == {now: was, anew: b}
+    assert json.loads(write(changed=["prism_repro.c"]).read_text())["same"] == {now: was}, "b imports what was changed"
     (committed / "a.json").write_text(to_text({"kind": "rollouts", "hashes": {"code": "?"}, "measurements": [1]}))
     with pytest.raises(RecordError, match="hashes.code"):
         write()

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'IN_SIGHT', 'LEAST', 'Scenes', 'load_scenes', 'write_toy_scenes', 'Question', 'questions', 'answer',
-           'score', 'token_probe', 'token_probes']
+           'score', 'token_probe']
 
 # %% ../../nbs/analysis/79_token_probe.ipynb #c003
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -17,7 +16,6 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from .probe import PENALTIES, deal_folds, leave_episode_out, project, ridge, standardise
-from ..processes import usable_cores
 
 TARGETS = {"position": "mm", "colours": "accuracy", "shapes": "accuracy", "pairs": "accuracy"}
 IN_SIGHT = 8  # pixels of an object, so that it counts as seen
@@ -207,16 +205,3 @@ def _by_clip(scenes: Scenes, answers: list) -> list[dict]:
     clip, value, blind = (np.concatenate(parts) for parts in zip(*((scenes.clip[q.rows], v, b) for q, v, b, _ in answers)))
     mean = lambda x: round(float(x.mean()), _digits(answers[0][0]))
     return [dict(episode=name, value=mean(value[clip == i]), baseline=mean(blind[clip == i]), n=int((clip == i).sum())) for i, name in enumerate(scenes.names) if (clip == i).any()]
-
-# %% ../../nbs/analysis/79_token_probe.ipynb #c015
-def token_probes(
-    features: Iterable[Float[np.ndarray, "n d"]],  # of each backbone
-    scenes: Scenes,
-    asked: Sequence[Question],
-    *,
-    workers: int | None = None,  # threads; None: one a core
-    **settings,  # of `token_probe`
-) -> Iterator[list[dict]]:
-    "Put all questions to several backbones at a time; yield what `token_probe` returns for each, in their order."
-    with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        yield from pool.map(lambda one: token_probe(one, scenes, asked, **settings), features)

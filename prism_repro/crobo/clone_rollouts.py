@@ -130,6 +130,11 @@ def _start(path: str, spec: dict, profile: str, root: str) -> None:
     _worker.update(env=open_env(attrs), extract=extractors(spec, profile, int(attrs["image_size"]), root=root), path=path)
 
 
+def _encode(backbone: tuple[str, int], camera: str, work: str) -> None:
+    extract = _worker["extract"][backbone]
+    cached_tokens(extract, extract.about, _worker["path"], camera, work)
+
+
 def _run(run: Run, recipe: dict, seeds: list[int], horizon: int, work: str, folder: str) -> tuple[Run, list[dict]]:
     return run, measure(run, _worker["extract"][run.backbone, run.pretraining], _worker["env"], _worker["path"], recipe, seeds, horizon, work, folder)
 
@@ -152,11 +157,11 @@ def cloned(
     runs = [Run(name, number, camera, seed) for name, number in extract for camera in config["cameras"] for seed in config["seeds"]]
     done = {run: json.loads((folder / f"{run.name}.json").read_text()) for run in runs if (folder / f"{run.name}.json").is_file()}
     left = [run for run in runs if run not in done]
-    for (name, number), camera in dict.fromkeys(((run.backbone, run.pretraining), run.camera) for run in left):
-        cached_tokens(extract[name, number], extract[name, number].about, path, camera, work)  # once, before the processes part
     if left:
         start = (str(path), {k: dict(v) for k, v in spec.items()}, profile, str(root))
         with process_pool(min(len(left), workers or usable_cores()), _start, start) as pool:
+            for job in [pool.submit(_encode, *which, str(work)) for which in dict.fromkeys(((run.backbone, run.pretraining), run.camera) for run in left)]:
+                job.result()  # tokens first: the heads' seeds share them
             jobs = [pool.submit(_run, run, recipe, seeds, rollouts["horizon"], str(work), str(folder)) for run in left]
             for job in tqdm(as_completed(jobs), total=len(jobs), desc=f"cloning {attrs['task']}", unit="run", disable=not progress):
                 run, done[run] = _keep(folder, *job.result())

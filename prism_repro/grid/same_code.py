@@ -15,7 +15,7 @@ from ..crobo.clone_rollouts import WORLDS
 from ..crobo.sources import CODE as FRAMES
 from ..envs.tasks import SUITES, TASKS
 from ..files import write_atomic
-from ..hashes import SAME, source_hash, to_text
+from ..hashes import SAME, code_modules, source_hash, to_text
 from ..results.records import RecordError, load_json
 from ..training.cells import CODE, task_code
 
@@ -69,10 +69,12 @@ def compare(
     return equal
 
 # %% ../../nbs/grid/68_same_code.ipynb #c010
-def same_hashes(was, now) -> dict[str, str]:
-    "Map the hash of each beginning in the tree `now` to its hash in the tree `was`, where they differ and both have it."
+def same_hashes(was, now, changed=()) -> dict[str, str]:
+    "Map the hash of each beginning in the tree `now` to its hash in the tree `was`, where they differ, both have it, and none of the modules `changed` is imported."
     found = {}
     for modules in starts():
+        if set(changed) & set(code_modules(modules, now)):
+            continue
         try:
             old, new = source_hash(modules, was), source_hash(modules, now)
         except ModuleNotFoundError:
@@ -89,13 +91,14 @@ def write_same_code(
     after,  # one of today's code: in both, the profiles were made anew on this machine
     why: str,  # what changed since, in a sentence
     profiles=("lift",),
+    changed=(),  # modules whose records were made anew, since they compute something else or nobody compared
 ) -> Path:
     "Let the committed records stand for today's code, after comparing. Raises RecordError where a record came out otherwise or is of unknown code."
     root = Path(root)
     with tempfile.TemporaryDirectory() as folder:
         archive = subprocess.run(["git", "archive", commit, "prism_repro"], cwd=root, capture_output=True, check=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
-        same = same_hashes(folder, root)
+        same = same_hashes(folder, root, changed)
     equal = {profile: compare(*(Path(clone) / "results" / profile / "records" for clone in (before, after)), same) for profile in profiles}
     today = {source_hash(modules, root) for modules in starts()}
     for path in sorted(root.glob("results/*/records/*.json")):
@@ -103,5 +106,5 @@ def write_same_code(
         if code is not None and code not in today and code not in same.values():
             raise RecordError(path, "hashes.code", f"a hash of today's code or of {commit}", code)
     path = root / "prism_repro" / "assets" / SAME.name
-    write_atomic(path, (to_text(dict(why=why, commit=commit, equal=equal, same=same)) + "\n").encode())
+    write_atomic(path, (to_text(dict(why=why, commit=commit, changed=sorted(changed), equal=equal, same=same)) + "\n").encode())
     return path
