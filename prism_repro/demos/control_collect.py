@@ -8,14 +8,15 @@ __all__ = ['run_control_episode', 'collect_control', 'render_control']
 # %% ../../nbs/demos/52_control_collect.ipynb #c003
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import closing
 
 import numpy as np
 from tqdm import tqdm
 
-from ..data.schema import demo_names, open_demos, read_attrs, write_demos
+from ..data.schema import read_attrs, write_demos
 from .control import Network, make_expert, run_control_expert
+from .episodes import draw_states, stack_episode
 from ..envs.control import ACTION_REPEAT, TASKS, ControlEnv
 from ..envs.rendering import RenderSettings
 
@@ -26,11 +27,7 @@ def run_control_episode(env: ControlEnv, seed: int, noise: float = 0.0, expert: 
     for action in run_control_expert(env, seed, noise, expert):
         state, seen = env.get_state(), env.low_dim()
         rows.append((action, state, seen, env.step(action)))
-    actions, states, seen, rewards = zip(*rows)
-    dones = np.zeros(len(rows), np.int64)
-    dones[-1] = 1
-    obs = {key: np.stack([one[key] for one in seen]) for key in seen[0]}
-    return {"attrs": {"seed": seed, "task": env.task.name, "score": env.score()}, "actions": np.stack(actions), "states": np.stack(states), "obs": obs, "rewards": np.array(rewards), "dones": dones}
+    return stack_episode(rows, seed=seed, task=env.task.name, score=env.score())
 
 
 def collect_control(task: str, n: int, path, *, first_seed: int = 0, action_repeat: int = ACTION_REPEAT, noise: float = 0.0, expert=None, attrs: Mapping | None = None, progress: bool = True) -> dict:
@@ -51,41 +48,11 @@ def collect_control(task: str, n: int, path, *, first_seed: int = 0, action_repe
     return dict(demos=n, mean_score=round(float(np.mean(scores)), 2), min_score=round(min(scores), 2), length=env.steps, seconds=round(time.perf_counter() - began, 1))
 
 # %% ../../nbs/demos/52_control_collect.ipynb #c007
-def _drawn(demos: Path, env: ControlEnv, cameras: tuple[str, ...], size: int, max_demos: int | None, bar: tqdm) -> Iterator[dict]:
-    "Yield the episodes of a file with their images."
-    with open_demos(demos) as file:
-        for name in demo_names(file)[:max_demos]:
-            demo, images = file["data"][name], {camera: [] for camera in cameras}
-            for state in demo["states"]:
-                env.set_state(state)
-                for camera in cameras:
-                    images[camera].append(env.render(camera, size))
-                bar.update()
-            obs = {f"{camera}_image": np.stack(frames) for camera, frames in images.items()} | {key: value[()] for key, value in demo["obs"].items()}
-            arrays = {key: demo[key][()] for key in ("actions", "states", "rewards", "dones")}
-            yield arrays | {"obs": obs, "name": name, "attrs": {key: value for key, value in demo.attrs.items() if key != "num_samples"}}
-
-
 def render_control(demos, path, *, cameras: tuple[str, ...] | None = None, size: int, render: RenderSettings = RenderSettings(), max_demos: int | None = None, attrs: Mapping | None = None,
                    progress: bool = True) -> dict:
-    """Draw a file of control states into a file of observations (`obs/<camera>_image`, uint8 [N size size 3]); return `dict(demos, frames, seconds, gl)`.
-
-    `cameras`: the task's first where not told. Written atomically; the source is never touched. Raises ValueError for a source that is not of DeepMind Control.
-    """
-    demos, path, began = Path(demos), Path(path), time.perf_counter()
+    "Draw a file of control states, see `draw_states`; `cameras`: the task's first where not told. Raises ValueError for a source that is not of DeepMind Control."
     about = read_attrs(demos)
-    if about.get("task") not in TASKS:
-        raise ValueError(f"{demos} is of the task {about.get('task')!r}, and DeepMind Control's tasks here are {', '.join(TASKS)}.")
-    if path.exists() and path.samefile(demos):
-        raise ValueError(f"{path} is the source itself: choose another path for the observations.")
-    with open_demos(demos) as file:
-        names = demo_names(file)[:max_demos]
-        total, mask = sum(len(file["data"][name]["states"]) for name in names), {split: [name for name in demo_names(file, split) if name in names] for split in file["mask"]}
-    env, cameras = ControlEnv(about["task"], render, action_repeat=int(about["action_repeat"])), tuple(cameras or TASKS[about["task"]].cameras[:1])
-    try:
-        found = about | dict(render=dataclasses.asdict(render), image_size=size, gl=env.gl, **(attrs or {}))
-        with tqdm(total=total, unit="step", desc=path.name, disable=not progress) as bar:
-            write_demos(path, _drawn(demos, env, cameras, size, max_demos, bar), attrs=found, mask=mask)
-    finally:
-        env.close()
-    return dict(demos=len(names), frames=total * len(cameras), seconds=round(time.perf_counter() - began, 1), gl=found["gl"])
+    if (task := about.get("task")) not in TASKS:
+        raise ValueError(f"{demos} is of the task {task!r}, and DeepMind Control's tasks here are {', '.join(TASKS)}.")
+    with closing(ControlEnv(task, render, action_repeat=int(about["action_repeat"]))) as env:
+        return draw_states(demos, path, env, cameras=cameras or TASKS[task].cameras[:1], size=size, max_demos=max_demos, attrs=dict(render=dataclasses.asdict(render)) | dict(attrs or {}), progress=progress)

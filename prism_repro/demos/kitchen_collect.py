@@ -8,14 +8,15 @@ __all__ = ['run_kitchen_episode', 'collect_kitchen', 'render_kitchen']
 # %% ../../nbs/demos/50_kitchen_collect.ipynb #c003
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ..data.schema import demo_names, open_demos, read_attrs, write_demos
+from ..data.schema import read_attrs, write_demos
+from .episodes import draw_states, stack_episode
 from .kitchen import HORIZONS, NOISE, run_expert
 from ..envs.kitchen import TASKS, KitchenEnv
 from ..envs.rendering import RenderSettings
@@ -28,12 +29,7 @@ def run_kitchen_episode(env: KitchenEnv, seed: int, horizon: int, noise: float =
         state, seen = env.get_state(), env.low_dim()
         env.step(action)
         rows.append((action, state, seen, env.solved()))
-    actions, states, seen, solved = zip(*rows)
-    dones = np.zeros(len(rows), np.int64)
-    dones[-1] = 1
-    obs = {key: np.stack([one[key] for one in seen]) for key in seen[0]}
-    return env.success(), {"attrs": {"seed": seed, "task": env.task.name}, "actions": np.stack(actions), "states": np.stack(states), "obs": obs,
-                           "rewards": np.array(solved, np.float64), "dones": dones}
+    return env.success(), stack_episode(rows, seed=seed, task=env.task.name)
 
 
 def collect_kitchen(task: str, n: int, path, *, first_seed: int = 0, horizon: int | None = None, noise: float = NOISE, attrs: Mapping | None = None, progress: bool = True) -> dict:
@@ -62,41 +58,11 @@ def collect_kitchen(task: str, n: int, path, *, first_seed: int = 0, horizon: in
                 seconds=round(time.perf_counter() - began, 1))
 
 # %% ../../nbs/demos/50_kitchen_collect.ipynb #c007
-def _drawn(demos: Path, env: KitchenEnv, cameras: tuple[str, ...], size: int, max_demos: int | None, bar: tqdm) -> Iterator[dict]:
-    "Yield the episodes of a file with their images."
-    with open_demos(demos) as file:
-        for name in demo_names(file)[:max_demos]:
-            demo, images = file["data"][name], {camera: [] for camera in cameras}
-            for state in demo["states"]:
-                env.set_state(state)
-                for camera in cameras:
-                    images[camera].append(env.render(camera, size))
-                bar.update()
-            obs = {f"{camera}_image": np.stack(frames) for camera, frames in images.items()} | {key: value[()] for key, value in demo["obs"].items()}
-            arrays = {key: demo[key][()] for key in ("actions", "states", "rewards", "dones")}
-            yield arrays | {"obs": obs, "name": name, "attrs": {key: value for key, value in demo.attrs.items() if key != "num_samples"}}
-
-
 def render_kitchen(demos, path, *, cameras: tuple[str, ...], size: int, render: RenderSettings = RenderSettings(), max_demos: int | None = None, attrs: Mapping | None = None,
                    progress: bool = True) -> dict:
-    """Draw a file of kitchen states into a file of observations (`obs/<camera>_image`, uint8 [N size size 3]); return `dict(demos, frames, seconds, gl)`.
-
-    Written atomically; the source is never touched. Raises ValueError for a source that is not of the kitchen.
-    """
-    demos, path, began = Path(demos), Path(path), time.perf_counter()
-    about = read_attrs(demos)
-    if about.get("task") not in TASKS:
-        raise ValueError(f"{demos} is of the task {about.get('task')!r}, and the kitchen's tasks are {', '.join(TASKS)}.")
-    if path.exists() and path.samefile(demos):
-        raise ValueError(f"{path} is the source itself: choose another path for the observations.")
-    with open_demos(demos) as file:
-        names = demo_names(file)[:max_demos]
-        total, mask = sum(len(file["data"][name]["states"]) for name in names), {split: [name for name in demo_names(file, split) if name in names] for split in file["mask"]}
-    env = KitchenEnv(about["task"], render)
-    try:
-        found = about | dict(render=dataclasses.asdict(render), image_size=size, gl=env.gl, **(attrs or {}))
-        with tqdm(total=total, unit="step", desc=path.name, disable=not progress) as bar:
-            write_demos(path, _drawn(demos, env, tuple(cameras), size, max_demos, bar), attrs=found, mask=mask)
-    finally:
-        env.close()
-    return dict(demos=len(names), frames=total * len(cameras), seconds=round(time.perf_counter() - began, 1), gl=found["gl"])
+    "Draw a file of kitchen states, see `draw_states`. Raises ValueError for a source that is not of the kitchen."
+    task = read_attrs(demos).get("task")
+    if task not in TASKS:
+        raise ValueError(f"{demos} is of the task {task!r}, and the kitchen's tasks are {', '.join(TASKS)}.")
+    with closing(KitchenEnv(task, render)) as env:
+        return draw_states(demos, path, env, cameras=cameras, size=size, max_demos=max_demos, attrs=dict(render=dataclasses.asdict(render)) | dict(attrs or {}), progress=progress)
