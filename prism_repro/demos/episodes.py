@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['stack_episode', 'draw_states']
 
-# %% ../../nbs/demos/49_episodes.ipynb #n1c60291
+# %% ../../nbs/demos/49_episodes.ipynb #n0c6a322
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..data.schema import demo_names, open_demos, read_attrs, write_demos
 
-# %% ../../nbs/demos/49_episodes.ipynb #n3fedb2e
+# %% ../../nbs/demos/49_episodes.ipynb #n1415d60
 def stack_episode(
     rows: Sequence[tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray], float]],  # action, state before it, observations before it, reward
     **attrs,  # of the episode: seed, task, ...
@@ -27,7 +27,7 @@ def stack_episode(
     obs = {key: np.stack([one[key] for one in seen]) for key in seen[0]}
     return dict(attrs=attrs, actions=np.stack(actions), states=np.stack(states), obs=obs, rewards=np.array(rewards, np.float64), dones=dones)
 
-# %% ../../nbs/demos/49_episodes.ipynb #nc5fe878
+# %% ../../nbs/demos/49_episodes.ipynb #n0e5a644
 def _drawn(demos: Path, env, cameras: Sequence[str], size: int, names: Sequence[str], bar: tqdm) -> Iterator[dict]:
     "Yield episodes of a file with their images."
     with open_demos(demos) as file:
